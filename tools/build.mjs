@@ -1,0 +1,132 @@
+// Compiles libs/ and apps/ into dist/: what changed since the last time, and nothing else.
+import './node-version.mjs';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const SOURCES = ['libs', 'apps'];
+const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'fixtures']);
+const SKIPPED_FILES = /(\.spec\.ts|\.d\.ts|\.md|(^|\/)tsconfig[^/]*\.json)$/;
+const LIB_IMPORT = /(\bfrom\s*|\bimport\s*\(\s*|\bimport\s*)(["'])@sluice\/([a-z-]+)\2/g;
+
+/** Brings dist/ up to date. Returns how many files were written and how many were taken away. */
+export async function build(root = ROOT) {
+  const out = join(root, 'dist');
+  const manifestFile = join(out, '.build.json');
+  const options = await compilerOptions(root);
+  const recipe = await recipeOf(root, options);
+  const known = await readManifest(manifestFile, recipe);
+  const files = (await Promise.all(SOURCES.map((name) => list(join(root, name), root)))).flat();
+  const next = {};
+  let swc;
+  let written = 0;
+  await inBatches(files, 32, async (file) => {
+    const { mtimeMs, size } = await stat(join(root, file));
+    const stamp = `${mtimeMs}:${size}`;
+    if (known[file]?.stamp === stamp) {
+      next[file] = known[file];
+      return;
+    }
+    const bytes = await readFile(join(root, file));
+    const hash = createHash('sha256').update(bytes).digest('base64url');
+    next[file] = { stamp, hash };
+    if (known[file]?.hash === hash) return;
+    const target = join(out, outputOf(file));
+    await mkdir(dirname(target), { recursive: true });
+    if (file.endsWith('.ts')) {
+      swc ??= import('@swc/core');
+      await compile(await swc, { source: bytes.toString(), file, target, options, root });
+    } else {
+      await copyFile(join(root, file), target);
+    }
+    written++;
+  });
+  const gone = Object.keys(known).filter((file) => next[file] === undefined);
+  for (const file of gone) {
+    const target = join(out, outputOf(file));
+    await Promise.all([rm(target, { force: true }), rm(`${target}.map`, { force: true })]);
+  }
+  if (written + gone.length > 0)
+    await writeFile(manifestFile, JSON.stringify({ recipe, files: next }));
+  return { written, removed: gone.length, total: files.length };
+}
+
+async function compile({ transform }, { source, file, target, options, root }) {
+  const { code, map } = await transform(source, {
+    ...options,
+    swcrc: false,
+    filename: file,
+    sourceMaps: true,
+    sourceFileName: relative(dirname(target), join(root, file)),
+  });
+  const libs = join(root, 'dist', 'libs');
+  const linked = code.replace(LIB_IMPORT, (_match, before, quote, lib) => {
+    const path = relative(dirname(target), join(libs, lib, 'src/index.js'))
+      .split(sep)
+      .join('/');
+    return `${before}${quote}${path.startsWith('.') ? path : `./${path}`}${quote}`;
+  });
+  const mapName = `${target.slice(target.lastIndexOf(sep) + 1)}.map`;
+  await writeFile(`${target}.map`, map);
+  await writeFile(target, `${linked}\n//# sourceMappingURL=${mapName}\n`);
+}
+
+function outputOf(file) {
+  return file.replace(/\.ts$/, '.js');
+}
+
+async function compilerOptions(root) {
+  const { $schema: _, ...options } = JSON.parse(await readFile(join(root, '.swcrc'), 'utf8'));
+  return options;
+}
+
+/** Another compiler, another setting, another build script: everything is built anew. */
+async function recipeOf(root, options) {
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
+  const compiler = lock.packages['node_modules/@swc/core']?.version;
+  const script = await readFile(fileURLToPath(import.meta.url), 'utf8');
+  return createHash('sha256')
+    .update(JSON.stringify([options, compiler, script]))
+    .digest('base64url');
+}
+
+async function readManifest(file, recipe) {
+  try {
+    const manifest = JSON.parse(await readFile(file, 'utf8'));
+    if (manifest.recipe === recipe) return manifest.files;
+  } catch {
+    // None yet, or torn by an interrupted build.
+  }
+  await rm(dirname(file), { recursive: true, force: true });
+  return {};
+}
+
+async function list(folder, root) {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return SKIPPED_FOLDERS.has(entry.name) ? [] : list(path, root);
+      const file = relative(root, path).split(sep).join('/');
+      return SKIPPED_FILES.test(file) ? [] : [file];
+    }),
+  );
+  return found.flat();
+}
+
+async function inBatches(items, size, work) {
+  let index = 0;
+  const lane = async () => {
+    while (index < items.length) await work(items[index++]);
+  };
+  await Promise.all(Array.from({ length: size }, lane));
+}
+
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const start = performance.now();
+  const { written, removed, total } = await build();
+  const seconds = ((performance.now() - start) / 1000).toFixed(2);
+  console.log(`dist/: ${written} of ${total} files written, ${removed} removed, ${seconds} s`);
+}

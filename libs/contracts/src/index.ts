@@ -1,0 +1,2 @@
+export * as chatContract from './chat.contract.js';
+export * as keysContract from './keys.contract.js';

@@ -1,0 +1,83 @@
+export {
+  MICRO_PER_USD,
+  microToUsd,
+  roundCost,
+  tokenCost,
+  usdToMicro,
+  type MicroUsd,
+} from './money.js';
+export { NO_USAGE, addUsage, usage, type Usage } from './usage.js';
+export { ADMIN_SCOPE, SYSTEM_CALLER, isAdmin, type Caller, type CallerKind } from './caller.js';
+export { Clock, ManualClock, SystemClock } from './clock.js';
+export { randomToken, uuidv7 } from './ids.js';
+export {
+  ERROR_STATUS,
+  GatewayError,
+  asGatewayError,
+  type ErrorCode,
+  type GatewayErrorOptions,
+  type SpentBill,
+  type UpstreamFailure,
+} from './error.js';
+export {
+  lastUserMessage,
+  textOf,
+  type AudioPart,
+  type CacheMark,
+  type FilePart,
+  type ImagePart,
+  type Message,
+  type Part,
+  type Prompt,
+  type Reasoning,
+  type ReasoningPart,
+  type RefusalPart,
+  type ResponseFormat,
+  type Role,
+  type TextPart,
+  type Tool,
+  type ToolCallPart,
+  type ToolChoice,
+  type ToolResultPart,
+} from './prompt.js';
+export {
+  ChatChunk,
+  type ChatEvent,
+  type DialectName,
+  type FinishReason,
+  type WireFrame,
+} from './event.js';
+export { MessageAssembler, eventsOf, type ChatMessage, type Choice } from './message.js';
+export {
+  ChatReply,
+  type Bill,
+  type Outcome,
+  type ReplyEnd,
+  type ReplyObserver,
+  type WireBody,
+} from './reply.js';
+export {
+  GRADES,
+  type AnswerPath,
+  type Capability,
+  type Grade,
+  type Price,
+  type Target,
+} from './target.js';
+export {
+  Journal,
+  type AttemptFact,
+  type CacheFact,
+  type CacheVerdict,
+  type RoutingFact,
+} from './journal.js';
+export {
+  ChatCall,
+  DEFAULT_CACHE_CONTROLS,
+  type CacheControls,
+  type CacheMode,
+  type ChatCallInit,
+  type SpendHold,
+} from './call.js';
+export { ChatInterceptor, type ChatHandler } from './interceptor.js';
+export { settled, type Settlement } from './settled.js';

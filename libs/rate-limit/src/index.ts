@@ -1,0 +1,11 @@
+export { AuditTrail, type AuditDeed } from './audit-trail.port.js';
+export { RateOverrideRepository, type RateOverride } from './overrides/rate-override.js';
+export { SqlRateOverrideRepository } from './persistence/sql-rate-override.repository.js';
+export { RateOverrides } from './overrides/rate-overrides.js';
+export { compactDuration, rfc3339 } from './rate-headers.js';
+export { RateLimitGuard } from './rate-limit.guard.js';
+export { RateLimitModule } from './rate-limit.module.js';
+export { RateLimiter, type RateRequest } from './rate-limiter.js';
+export { badAddresses } from './rate-subject.js';
+export type { RateVerdict, RateWindow, WindowState } from './rate-window.js';
+export { Unlimited } from './unlimited.decorator.js';

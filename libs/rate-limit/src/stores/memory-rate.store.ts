@@ -1,0 +1,86 @@
+import type { Clock } from '@sluice/kernel';
+import { HOUR_MS, pageSize, type RateVerdict, type RateWindow } from '../rate-window.js';
+import { PageLog } from './page-log.js';
+import { RateStore } from './rate.store.js';
+import { RecencyMap } from './recency-map.js';
+
+const US = 1000;
+/** A clock that stepped back by less is waited for; by more, the log moves with it. */
+const STEP_US = 1_000_000;
+
+type Logs = Partial<Record<RateWindow['name'], PageLog>>;
+
+/** The log in this process: the twin of `decide-requests.lua`, bounded in memory. */
+export class MemoryRateStore extends RateStore {
+  readonly #known: RecencyMap<Logs>;
+  /** Apart from the others, so that a flood of addresses cannot push known callers' logs out. */
+  readonly #addresses: RecencyMap<Logs>;
+  readonly #now: () => number;
+
+  constructor(clock: Clock, options: { readonly maxSubjects?: number } = {}) {
+    super();
+    const max = options.maxSubjects ?? 100_000;
+    this.#known = new RecencyMap(max, HOUR_MS * US);
+    this.#addresses = new RecencyMap(max, HOUR_MS * US);
+    // The monotonic clock: setting the machine's clock neither frees nor blocks anybody.
+    this.#now = () => Math.floor(clock.monotonic() * US);
+  }
+
+  /** Subjects whose logs are in memory. */
+  get size(): number {
+    return this.#known.size + this.#addresses.size;
+  }
+
+  decide(subject: string, windows: readonly RateWindow[]): RateVerdict {
+    return this.decideAt(subject, windows, this.#now());
+  }
+
+  /** {@link decide} at a given time in microseconds. */
+  decideAt(subject: string, windows: readonly RateWindow[], at: number): RateVerdict {
+    const pool = subject.includes('ip:') ? this.#addresses : this.#known;
+    const logs = pool.touch(subject, at, () => ({}));
+    const mine = windows.map((window) => {
+      const page = pageSize(window.limit);
+      let log = logs[window.name];
+      if (log?.page !== page) logs[window.name] = log = new PageLog(page);
+      return log;
+    });
+    const now = settle(mine, at);
+    let retryUs = 0;
+    mine.forEach((log, i) => {
+      const window = windows[i];
+      if (window === undefined) return;
+      log.prune(now - window.windowMs * US);
+      if (log.used >= window.limit) {
+        retryUs = Math.max(retryUs, log.blocking(window.limit) + window.windowMs * US - now);
+      }
+    });
+    const allowed = retryUs === 0;
+    if (allowed) for (const log of mine) log.add(now);
+    return {
+      allowed,
+      retryAfterMs: Math.ceil(retryUs / US),
+      degraded: false,
+      states: windows.map((window, i) => {
+        const log = mine[i];
+        const used = log?.used ?? 0;
+        const fullAt = (log?.newest ?? now) + window.windowMs * US;
+        return {
+          window,
+          remaining: Math.max(0, window.limit - used),
+          resetMs: used === 0 ? 0 : Math.ceil((fullAt - now) / US),
+        };
+      }),
+    };
+  }
+}
+
+/** Time never runs backwards within a log. */
+function settle(logs: readonly PageLog[], now: number): number {
+  let newest = -Infinity;
+  for (const log of logs) newest = Math.max(newest, log.newest);
+  if (newest <= now) return now;
+  if (newest - now <= STEP_US) return newest;
+  for (const log of logs) log.shift(newest - now);
+  return now;
+}

@@ -1,0 +1,171 @@
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import { PromptCounter } from './prompt.counter.js';
+import { breakLongWords, turnsOf } from './token-count.worker.js';
+import { TokenCounter } from './token.counter.js';
+import { estimateTokens } from './token.estimate.js';
+
+const asText = { disallowedSpecial: new Set<string>() };
+const counter = new TokenCounter();
+afterAll(() => counter.close());
+const prose = readFileSync('README.md', 'utf8').concat(readFileSync('package.json', 'utf8'));
+
+describe('TokenCounter', () => {
+  it('counts like the tokenizer itself', async () => {
+    const texts = [
+      'hello',
+      '',
+      ' ',
+      'Ünïcödé 😀 文字',
+      '<|endoftext|>',
+      prose,
+      'a\n\n\nb',
+      '1234567',
+    ];
+    for (const text of texts) expect(await counter.count(text)).toBe(countTokens(text, asText));
+  });
+  it('counts like the tokenizer for any text', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 300 }), async (text) => {
+        expect(await counter.count(text)).toBe(countTokens(text, asText));
+      }),
+      { numRuns: 200 },
+    );
+  });
+  it('counts long texts in turns and still exactly', async () => {
+    const long = prose.repeat(Math.ceil(300_000 / prose.length));
+    expect(await counter.count(long)).toBe(countTokens(long, asText));
+  });
+  it('lets short texts pass long ones', async () => {
+    const order: string[] = [];
+    const long = counter.count(prose.repeat(400)).then(() => order.push('long'));
+    const short = counter.count('short and new').then(() => order.push('short'));
+    await Promise.all([long, short]);
+    expect(order).toEqual(['short', 'long']);
+  });
+  it('keeps the event loop free while it counts a megabyte and a hostile word', async () => {
+    let longest = 0;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last - 2);
+      last = performance.now();
+    }, 2);
+    const word = 'ab'.repeat(200_000);
+    const [words] = await Promise.all([
+      counter.count(word),
+      counter.count(`${prose.repeat(200)}x`),
+    ]);
+    clearInterval(timer);
+    expect(words).toBeGreaterThan(10_000);
+    // The machine is shared: a stall of the work itself would be some hundred milliseconds.
+    expect(longest).toBeLessThan(60);
+  });
+  it('remembers counts and shares those that are being made', async () => {
+    expect(counter.countNow('not counted before')).toEqual({
+      tokens: expect.any(Number),
+      exact: false,
+    });
+    const [a, b] = await Promise.all([
+      counter.count('not counted before'),
+      counter.count('not counted before'),
+    ]);
+    expect(a).toBe(b);
+    expect(counter.countNow('not counted before')).toEqual({ tokens: a, exact: true });
+    expect(counter.countNow('')).toEqual({ tokens: 0, exact: true });
+  });
+  it('starts its thread by itself soon after the start', async () => {
+    const started = new TokenCounter();
+    started.onApplicationBootstrap();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const look = setInterval(() => {
+      if (started.countNow('warm').exact) resolve(undefined);
+    }, 20);
+    await promise;
+    clearInterval(look);
+    await started.close();
+  });
+  it('estimates what is open when it is closed, and everything after', async () => {
+    const closing = new TokenCounter();
+    await closing.warm();
+    const open = closing.count('some open text');
+    await closing.close();
+    expect(await open).toBeGreaterThan(0);
+    expect(await closing.count('later text')).toBe(estimateTokens('later text'));
+    await closing.onModuleDestroy();
+  });
+});
+
+describe('turns and long words', () => {
+  it('lose nothing', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), fc.nat(400), (text, times) => {
+        const long = text.repeat(times);
+        expect(turnsOf(long).join('')).toBe(long);
+        expect(breakLongWords(long).join('')).toBe(long);
+        for (const part of turnsOf(long)) expect(part.length).toBeLessThanOrEqual(16_384);
+      }),
+    );
+  });
+});
+
+describe('estimateTokens', () => {
+  it.each([
+    ['prose', () => prose],
+    ['code', () => readFileSync('libs/model-catalog/src/token.counter.ts', 'utf8')],
+    ['Chinese', () => '今天的天气非常好，我们一起去公园散步吧。'.repeat(20)],
+    [
+      'German',
+      () => 'Die Geschwindigkeit der Übertragung hängt von der Entfernung ab. '.repeat(20),
+    ],
+  ])('is near for %s', (_, text) => {
+    const exact = countTokens(text());
+    expect(estimateTokens(text()) / exact).toBeGreaterThan(0.75);
+    expect(estimateTokens(text()) / exact).toBeLessThan(1.35);
+  });
+});
+
+describe('PromptCounter', () => {
+  const prompts = new PromptCounter(counter);
+  it('adds what the format adds, tools, schemas and media', async () => {
+    const text = (value: string) => ({ type: 'text' as const, text: value });
+    const base = await prompts.countPrompt({ messages: [{ role: 'user', parts: [text('hi')] }] });
+    expect(base).toBe(3 + 3 + 1);
+    const rich = {
+      messages: [
+        {
+          role: 'user' as const,
+          name: 'bob',
+          parts: [text('hi'), { type: 'image' as const, url: 'https://x/y.png' }],
+        },
+        {
+          role: 'assistant' as const,
+          parts: [
+            { type: 'tool_call' as const, id: '1', name: 'f', arguments: '{}' },
+            { type: 'refusal' as const, text: 'no' },
+          ],
+        },
+        {
+          role: 'tool' as const,
+          parts: [{ type: 'tool_result' as const, callId: '1', parts: [text('ok')] }],
+        },
+        {
+          role: 'user' as const,
+          parts: [
+            { type: 'image' as const, data: 'xx', detail: 'low' as const },
+            { type: 'audio' as const, data: 'x'.repeat(4000), format: 'wav' },
+            { type: 'file' as const, data: 'x'.repeat(500) },
+            { type: 'file' as const, fileId: 'f1' },
+          ],
+        },
+      ],
+      tools: [{ name: 'f', description: 'does', parameters: { type: 'object' } }],
+      responseFormat: { type: 'json_schema' as const, name: 's', schema: { type: 'string' } },
+    };
+    const counted = await prompts.countPrompt(rich);
+    expect(counted).toBeGreaterThan(765 + 85 + 2 + 10 + 2000);
+    expect(await prompts.countPrompt(rich)).toBe(counted);
+    expect(prompts.countPromptNow(rich)).toEqual({ tokens: counted, exact: true });
+  });
+});

@@ -1,0 +1,65 @@
+import { LRUCache } from 'lru-cache';
+
+/** Half-octave bins up to about a million tokens. */
+const BINS = 41;
+const DECAY_AT = 256;
+/** Before anything is known. */
+const UNKNOWN = 1024;
+const ENOUGH = 8;
+
+class Outputs {
+  readonly #bins = new Uint32Array(BINS);
+  #total = 0;
+
+  get total(): number {
+    return this.#total;
+  }
+
+  add(tokens: number): void {
+    const bin = Math.min(BINS - 1, Math.ceil(2 * Math.log2(Math.max(1, tokens))));
+    this.#bins[bin] = (this.#bins[bin] ?? 0) + 1;
+    if (++this.#total < DECAY_AT) return;
+    // Halving keeps the recent past heavier than the distant one.
+    this.#total = 0;
+    for (let i = 0; i < BINS; i++) {
+      this.#bins[i] = (this.#bins[i] ?? 0) >> 1;
+      this.#total += this.#bins[i] ?? 0;
+    }
+  }
+
+  /** The upper edge of the bin that holds the quantile. */
+  quantile(q: number): number {
+    let left = Math.ceil(this.#total * q);
+    for (let i = 0; i < BINS; i++) {
+      left -= this.#bins[i] ?? 0;
+      if (left <= 0) return Math.ceil(2 ** (i / 2));
+    }
+    return 2 ** 20;
+  }
+}
+
+/** How long answers tend to be, by model and by caller, from their recent past. Bounded in memory. */
+export class OutputEstimator {
+  readonly #models = new LRUCache<string, Outputs>({ max: 2000 });
+  readonly #callers = new LRUCache<string, Outputs>({ max: 20_000 });
+
+  learn(model: string, caller: string, tokens: number): void {
+    for (const [cache, key] of [
+      [this.#models, model],
+      [this.#callers, `${caller} ${model}`],
+    ] as const) {
+      let outputs = cache.get(key);
+      if (outputs === undefined) cache.set(key, (outputs = new Outputs()));
+      outputs.add(tokens);
+    }
+  }
+
+  /** A length that 19 of 20 recent answers stayed below; a guess while little is known. */
+  estimate(model: string, caller: string): number {
+    const own = this.#callers.get(`${caller} ${model}`);
+    if (own !== undefined && own.total >= ENOUGH) return own.quantile(0.95);
+    const all = this.#models.get(model);
+    if (all !== undefined && all.total >= ENOUGH) return all.quantile(0.95);
+    return UNKNOWN;
+  }
+}

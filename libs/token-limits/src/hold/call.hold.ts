@@ -1,0 +1,194 @@
+import {
+  GatewayError,
+  uuidv7,
+  type AttemptFact,
+  type ChatCall,
+  type Settlement,
+  type SpendHold,
+  type Target,
+} from '@sluice/kernel';
+import type { Reserved, SpendEngine } from '../spend.engine.js';
+import { NOTHING, amountOf, type Amounts } from '../scopes/limit.js';
+import type { CallNeeds, Need } from './call.need.js';
+import type { SpendGate } from './spend.gate.js';
+
+interface Attempt {
+  readonly target: Target;
+  readonly need: Need;
+  readonly reserved: Reserved | undefined;
+}
+
+export interface HoldRooms {
+  readonly gate: SpendGate;
+  readonly engine: SpendEngine;
+  readonly needs: CallNeeds;
+}
+
+/** A top-up is asked for when so much of what is covered has been written. */
+const LOW_WATER = 0.75;
+const SMALLEST_TOP_UP = 256;
+/** Tokens that may be written over the covered ones while Redis still thinks about a top-up. */
+const GRACE = 64;
+
+/** What one call holds, from its first attempt to its end. */
+export class CallHold implements SpendHold {
+  #current: Attempt | undefined;
+  /** Earlier attempts whose cost was not known yet when the call moved on. */
+  readonly #open: Attempt[] = [];
+  #charged: Amounts = NOTHING;
+  #covered = 0;
+  #topUp: 'idle' | 'pending' | 'refused' = 'idle';
+  #finished = false;
+
+  constructor(
+    private readonly call: ChatCall,
+    private readonly rooms: HoldRooms,
+  ) {}
+
+  async cover(target: Target): Promise<void> {
+    const { gate, needs, engine } = this.rooms;
+    const previous = this.#current;
+    if (previous !== undefined) {
+      const fact = this.#factOf(previous.target);
+      // The same again, and the first try cost nothing: its reservation serves.
+      const free =
+        fact?.outcome !== undefined && !(fact.costMicroUsd ?? 0) && fact.usage === undefined;
+      if (free && previous.target.model === target.model) return;
+      this.#current = undefined;
+      if (fact !== undefined && fact.outcome === undefined) this.#open.push(previous);
+      else await this.#settleAttempt(previous, amountsOf(fact));
+    }
+    const need = await needs.of(this.call, target);
+    const reserved = await gate.admit({ call: this.call, target, need, id: uuidv7() });
+    if (this.#finished) {
+      // The call ended while it waited for room.
+      if (reserved !== undefined) await engine.settle(reserved, []);
+      throw new GatewayError('client_closed', 'The call has ended.');
+    }
+    this.#current = { target, need, reserved };
+    this.#covered = need.amounts.output;
+    this.#topUp = 'idle';
+  }
+
+  progress(outputTokens: number): 'go' | 'stop' {
+    const attempt = this.#current;
+    if (attempt?.reserved === undefined) return 'go';
+    this.rooms.engine.touch(attempt.reserved.id);
+    const { mostOutput } = attempt.need;
+    // The estimate priced all that the upstream may write.
+    if (mostOutput !== undefined && this.#covered >= mostOutput) return 'go';
+    const over = outputTokens >= this.#covered;
+    if (this.#topUp === 'idle' && outputTokens >= this.#covered * LOW_WATER) this.#ask(attempt);
+    // The first refusal may be due to what others held then: ask once more at the edge.
+    else if (this.#topUp === 'refused' && over) this.#ask(attempt);
+    if (outputTokens < this.#covered) return 'go';
+    return this.#topUp === 'pending' && outputTokens < this.#covered + GRACE ? 'go' : 'stop';
+  }
+
+  /** Ends everything that is held, exactly once. */
+  finish(settlement: Settlement): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const total = totalOf(settlement);
+    const attempt = this.#current;
+    this.#current = undefined;
+    if (
+      attempt !== undefined &&
+      settlement.kind === 'ended' &&
+      settlement.end.outcome === 'completed' &&
+      settlement.end.usage.output > 0
+    ) {
+      this.rooms.needs.learn(this.call, attempt.target, settlement.end.usage.output);
+    }
+    for (const open of this.#open)
+      void this.#settleAttempt(open, amountsOf(this.#factOf(open.target)));
+    const rest = minus(total, this.#charged);
+    if (attempt !== undefined) void this.#settleAttempt(attempt, rest);
+    else if (rest.input + rest.output + rest.microUsd > 0) this.#chargeUncovered(rest);
+  }
+
+  #ask(attempt: Attempt): void {
+    const { engine, needs } = this.rooms;
+    if (attempt.reserved === undefined) return;
+    const wish = Math.max(SMALLEST_TOP_UP, Math.ceil(this.#covered / 2));
+    const more = Math.min(wish, (attempt.need.mostOutput ?? Infinity) - this.#covered);
+    const amounts = needs.more(attempt.target, more);
+    // In the periods of the reservation, whatever day it is by now.
+    const shares = attempt.reserved.shares.map((share, i) => {
+      const limit = attempt.need.limits[i];
+      return { ...share, amount: limit === undefined ? 0 : amountOf(limit.unit, amounts) };
+    });
+    const taken = (granted: boolean) => {
+      this.#topUp = granted ? 'idle' : 'refused';
+      if (granted) this.#covered += more;
+    };
+    const answer = engine.topUp(attempt.reserved, shares);
+    if (answer instanceof Promise) {
+      this.#topUp = 'pending';
+      void answer.then(taken);
+    } else {
+      taken(answer);
+    }
+  }
+
+  async #settleAttempt({ need, reserved }: Attempt, amounts: Amounts): Promise<void> {
+    this.#charged = plus(this.#charged, amounts);
+    if (reserved === undefined) return;
+    const actual = reserved.shares.map(({ counter }, i) => {
+      const limit = need.limits[i];
+      return { counter, amount: limit === undefined ? 0 : amountOf(limit.unit, amounts) };
+    });
+    await this.rooms.engine.settle(reserved, actual);
+  }
+
+  /** Something was paid for that nobody had reserved: it is recorded all the same. */
+  #chargeUncovered(amounts: Amounts): void {
+    const { gate, engine, needs } = this.rooms;
+    const shares = gate.shares(
+      needs.limitsFor(this.call, this.call.journal.attempts.at(-1)),
+      amounts,
+    );
+    if (shares.length > 0) void engine.charge(uuidv7(), shares);
+  }
+
+  #factOf(target: Target): AttemptFact | undefined {
+    return this.call.journal.attempts.findLast(
+      (fact) => fact.model === target.model && fact.provider === target.provider,
+    );
+  }
+}
+
+function totalOf(settlement: Settlement): Amounts {
+  if (settlement.kind === 'ended') {
+    const { usage, costMicroUsd } = settlement.end;
+    return { input: usage.input, output: usage.output, microUsd: costMicroUsd };
+  }
+  const { error } = settlement;
+  const bill = error instanceof GatewayError ? error.bill : undefined;
+  if (bill === undefined) return NOTHING;
+  return { input: bill.usage.input, output: bill.usage.output, microUsd: bill.costMicroUsd };
+}
+
+function amountsOf(fact: AttemptFact | undefined): Amounts {
+  return {
+    input: fact?.usage?.input ?? 0,
+    output: fact?.usage?.output ?? 0,
+    microUsd: fact?.costMicroUsd ?? 0,
+  };
+}
+
+function plus(a: Amounts, b: Amounts): Amounts {
+  return {
+    input: a.input + b.input,
+    output: a.output + b.output,
+    microUsd: a.microUsd + b.microUsd,
+  };
+}
+
+function minus(a: Amounts, b: Amounts): Amounts {
+  return {
+    input: Math.max(0, a.input - b.input),
+    output: Math.max(0, a.output - b.output),
+    microUsd: Math.max(0, a.microUsd - b.microUsd),
+  };
+}

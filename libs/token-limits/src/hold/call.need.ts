@@ -1,0 +1,120 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigStore } from '@sluice/config';
+import { GatewayError, isAdmin, usage, type ChatCall, type Target } from '@sluice/kernel';
+import { PromptCounter, costOf } from '@sluice/model-catalog';
+import { OutputEstimator } from '../estimate/output.estimator.js';
+import { callerScope, limitsOf, modelPolicy } from '../scopes/limit.catalogue.js';
+import type { Amounts, Limit } from '../scopes/limit.js';
+
+/** What one attempt at a target needs. */
+export interface Need {
+  readonly limits: readonly Limit[];
+  /** The estimate that is reserved. */
+  readonly amounts: Amounts;
+  /** More than this the upstream will not write, or the request does not allow; undefined when neither says. */
+  readonly mostOutput: number | undefined;
+}
+
+/** Counts and estimates a call, and refuses what exceeds the maxima of one request. */
+@Injectable()
+export class CallNeeds {
+  constructor(
+    private readonly config: ConfigStore,
+    private readonly counter: PromptCounter,
+    private readonly outputs: OutputEstimator,
+  ) {}
+
+  /**
+   * @throws GatewayError context_too_long | invalid_request | forbidden; internal for a model without a price
+   * under a money limit, which loading the configuration refuses too
+   */
+  async of(call: ChatCall, target: Target): Promise<Need> {
+    const { policies, sluice } = this.config.current;
+    const input = await this.counter.countPrompt(call.prompt);
+    const policy = modelPolicy(policies, target.provider, target.model);
+    const most = [policy?.maxInputTokens, sluice.limits.promptTokens, target.contextTokens];
+    // What an administrator configured binds administrators too, but for the gateway's own ceiling.
+    if (isAdmin(call.caller)) most[1] = undefined;
+    const inputMax = least(most);
+    if (inputMax !== undefined && input > inputMax) {
+      throw new GatewayError(
+        'context_too_long',
+        `The prompt has ${input} tokens; ${target.model} takes at most ${inputMax} here.`,
+        { param: 'messages', shouldRetry: false },
+      );
+    }
+    const asked = call.prompt.maxTokens;
+    if (
+      asked !== undefined &&
+      policy?.maxOutputTokens !== undefined &&
+      asked > policy.maxOutputTokens
+    ) {
+      throw new GatewayError(
+        'invalid_request',
+        `max_tokens is ${asked}; ${target.model} may write at most ${policy.maxOutputTokens} here.`,
+        { param: 'max_tokens', shouldRetry: false },
+      );
+    }
+    const limits = limitsOf(policies, {
+      caller: call.caller,
+      provider: target.provider,
+      model: target.model,
+    });
+    if (target.price === undefined && limits.some((limit) => limit.unit === 'micro_usd')) {
+      throw new GatewayError(
+        'internal',
+        `The model ${target.model} has no price, but a money budget applies to it. Set its price in the configuration.`,
+        { shouldRetry: false },
+      );
+    }
+    const choices = Math.max(1, call.prompt.n ?? 1);
+    const mostOutput = least([asked, policy?.maxOutputTokens, target.maxOutputTokens]);
+    // Vectors are not written token by token: only the input is paid for.
+    const silent = target.capabilities.includes('embeddings');
+    const likely = silent ? 0 : this.outputs.estimate(target.model, callerScope(call.caller));
+    const output = choices * Math.min(mostOutput ?? Infinity, likely);
+    return {
+      limits,
+      amounts: { input, output, microUsd: priceOf(target, input, output) },
+      mostOutput: mostOutput === undefined ? undefined : choices * mostOutput,
+    };
+  }
+
+  /** What so many more output tokens cost. */
+  more(target: Target, output: number): Amounts {
+    return { input: 0, output, microUsd: priceOf(target, 0, output, false) };
+  }
+
+  /** The limits of a call that went to a model, or to none that is known. */
+  limitsFor(
+    call: ChatCall,
+    to: { readonly provider: string; readonly model: string } | undefined,
+  ): readonly Limit[] {
+    return limitsOf(this.config.current.policies, { caller: call.caller, ...to });
+  }
+
+  learn(call: ChatCall, target: Target, output: number): void {
+    const choices = Math.max(1, call.prompt.n ?? 1);
+    this.outputs.learn(target.model, callerScope(call.caller), Math.ceil(output / choices));
+  }
+}
+
+/** At the dearest class of each direction: an estimate must not be timid. */
+
+function priceOf({ price }: Target, input: number, output: number, request = true): number {
+  if (price === undefined) return 0;
+  const dearest = {
+    input: Math.max(price.input, price.cacheWrite ?? 0),
+    output: Math.max(price.output, price.reasoning ?? 0),
+    request: request ? price.request : undefined,
+  };
+  return costOf(usage({ input, output }), dearest);
+}
+
+function least(values: readonly (number | undefined)[]): number | undefined {
+  let found: number | undefined;
+  for (const value of values) {
+    if (value !== undefined && (found === undefined || value < found)) found = value;
+  }
+  return found;
+}

@@ -1,0 +1,205 @@
+import type { Clock } from '@sluice/kernel';
+import {
+  SpendLedger,
+  type Grant,
+  type LimitedShare,
+  type ReservationState,
+  type ReserveAnswer,
+  type Share,
+  type Standing,
+} from './spend.ledger.js';
+
+interface CounterState {
+  spent: number;
+  held: number;
+  allowance: number;
+  /** Leased by others, or by this process's earlier lives: counts as spent. */
+  base: number;
+}
+
+interface Reservation {
+  state: ReservationState;
+  readonly shares: Map<string, number>;
+  /** Wall-clock milliseconds: of the lease while held, of being forgotten afterwards. */
+  deadline: number;
+}
+
+const REMEMBER_SETTLED_MS = 10 * 60_000;
+const REMEMBER_EXPIRED_MS = 26 * 3_600_000;
+
+/** The ledger in this process: the twin of the Lua scripts beside it. Every method is one synchronous step. */
+export class MemoryLedger extends SpendLedger {
+  readonly #counters = new Map<string, CounterState>();
+  readonly #reservations = new Map<string, Reservation>();
+
+  constructor(
+    private readonly clock: Clock,
+    /** False: limits alone decide, nothing is leased from a bank. */
+    private readonly banked: boolean,
+  ) {
+    super();
+  }
+
+  reserve(id: string, shares: readonly LimitedShare[], leaseMs: number): ReserveAnswer {
+    const known = this.#reservations.get(id);
+    if (known !== undefined) return { kind: 'known', state: known.state };
+    const blocked = this.#check(shares);
+    if (blocked !== undefined) return blocked;
+    const reservation: Reservation = {
+      state: 'held',
+      shares: new Map(),
+      deadline: this.clock.now() + leaseMs,
+    };
+    this.#reservations.set(id, reservation);
+    return { kind: 'held', standings: this.#hold(reservation, shares) };
+  }
+
+  topUp(id: string, shares: readonly LimitedShare[]): ReserveAnswer {
+    const reservation = this.#reservations.get(id);
+    if (reservation?.state !== 'held') {
+      return { kind: 'known', state: reservation?.state ?? 'expired' };
+    }
+    const blocked = this.#check(shares);
+    if (blocked !== undefined) return blocked;
+    return { kind: 'held', standings: this.#hold(reservation, shares) };
+  }
+
+  settle(id: string, actual: readonly Share[], lost: readonly Share[]): readonly Standing[] {
+    const reservation = this.#reservations.get(id);
+    if (reservation?.state === 'settled') return [];
+    const before = reservation?.shares ?? new Map<string, number>();
+    const after = new Map<string, number>();
+    for (const { counter, amount } of reservation === undefined ? lost : actual) {
+      after.set(counter, amount);
+    }
+    for (const [counter, amount] of before) {
+      const state = this.#counter(counter);
+      if (reservation?.state === 'held') state.held -= amount;
+      else state.spent -= amount;
+    }
+    for (const [counter, amount] of after) this.#counter(counter).spent += amount;
+    this.#reservations.set(id, {
+      state: 'settled',
+      shares: new Map(),
+      deadline: this.clock.now() + REMEMBER_SETTLED_MS,
+    });
+    return [...new Set([...before.keys(), ...after.keys()])].map((c) => this.#standing(c));
+  }
+
+  extend(ids: readonly string[], leaseMs: number): void {
+    const deadline = this.clock.now() + leaseMs;
+    for (const id of ids) {
+      const reservation = this.#reservations.get(id);
+      if (reservation?.state === 'held') reservation.deadline = deadline;
+    }
+  }
+
+  sweep(): number {
+    const now = this.clock.now();
+    let expired = 0;
+    for (const [id, reservation] of this.#reservations) {
+      if (reservation.deadline > now) continue;
+      if (reservation.state !== 'held') {
+        this.#reservations.delete(id);
+        continue;
+      }
+      for (const [counter, amount] of reservation.shares) {
+        const state = this.#counter(counter);
+        state.held -= amount;
+        state.spent += amount;
+      }
+      reservation.state = 'expired';
+      reservation.deadline = now + REMEMBER_EXPIRED_MS;
+      expired++;
+    }
+    return expired;
+  }
+
+  read(counters: readonly string[]): readonly (Standing | undefined)[] {
+    return counters.map((counter) => {
+      const known = !this.banked || this.#counters.has(counter);
+      return known ? this.#standing(counter) : undefined;
+    });
+  }
+
+  grant(grants: readonly Grant[]): void {
+    for (const { counter, amount, allocated } of grants) {
+      const state = this.#counter(counter);
+      state.allowance += amount;
+      state.base = Math.max(0, allocated - state.allowance);
+    }
+  }
+
+  trim(keep: readonly Share[]): readonly Share[] {
+    const freed: Share[] = [];
+    for (const { counter, amount } of keep) {
+      const state = this.#counters.get(counter);
+      if (state === undefined) continue;
+      const free = state.allowance - state.spent - state.held - amount;
+      if (free <= 0) continue;
+      state.allowance -= free;
+      freed.push({ counter, amount: free });
+    }
+    return freed;
+  }
+
+  get size(): number {
+    return this.#counters.size;
+  }
+
+  /** Counters that hold nothing, those first used first. */
+  idle(most: number): readonly string[] {
+    const found: string[] = [];
+    for (const [counter, state] of this.#counters) {
+      if (state.held === 0) found.push(counter);
+      if (found.length === most) break;
+    }
+    return found;
+  }
+
+  /** Forgets counters of which the bank knows all: nothing held, nothing leased that is not spent. */
+  forget(counters: readonly string[]): void {
+    for (const counter of counters) {
+      const state = this.#counters.get(counter);
+      if (state?.held === 0 && state.allowance === state.spent) this.#counters.delete(counter);
+    }
+  }
+
+  #check(shares: readonly LimitedShare[]): ReserveAnswer | undefined {
+    let missing: Share[] | undefined;
+    for (const { counter, amount, limit } of shares) {
+      const { spent, held, base, allowance } = this.#counter(counter);
+      const used = base + spent + held;
+      if (used + amount > limit) {
+        const by = base + spent + amount > limit ? 'spent' : 'held';
+        return { kind: 'refused', counter, by, headroom: Math.max(0, limit - used) };
+      }
+      const short = spent + held + amount - allowance;
+      if (this.banked && short > 0) (missing ??= []).push({ counter, amount: short });
+    }
+    return missing === undefined ? undefined : { kind: 'short', missing };
+  }
+
+  #hold(reservation: Reservation, shares: readonly LimitedShare[]): readonly Standing[] {
+    return shares.map(({ counter, amount }) => {
+      this.#counter(counter).held += amount;
+      reservation.shares.set(counter, (reservation.shares.get(counter) ?? 0) + amount);
+      return this.#standing(counter);
+    });
+  }
+
+  #standing(counter: string): Standing {
+    const { spent, held, base, allowance } = this.#counter(counter);
+    const slack = this.banked ? allowance - spent - held : Number.MAX_SAFE_INTEGER;
+    return { counter, spent: base + spent, held, slack };
+  }
+
+  #counter(key: string): CounterState {
+    let state = this.#counters.get(key);
+    if (state === undefined) {
+      state = { spent: 0, held: 0, allowance: 0, base: 0 };
+      this.#counters.set(key, state);
+    }
+    return state;
+  }
+}

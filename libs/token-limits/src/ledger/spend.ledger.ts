@@ -1,0 +1,83 @@
+/** A part of a reservation: so much of one counter. Amounts are non-negative integers. */
+export interface Share {
+  /** `scope|unit|period`, see `counterKey()`. */
+  readonly counter: string;
+  readonly amount: number;
+}
+
+export interface LimitedShare extends Share {
+  readonly limit: number;
+}
+
+/** What a counter stands at. `spent` includes what other ledgers have taken of the same limit. */
+export interface Standing {
+  readonly counter: string;
+  readonly spent: number;
+  readonly held: number;
+  /** What may still be reserved before more must be leased from the bank; may be negative after a dear settle. */
+  readonly slack: number;
+}
+
+export type ReserveAnswer =
+  | { readonly kind: 'held'; readonly standings: readonly Standing[] }
+  /** The id was used before; nothing was changed. */
+  | { readonly kind: 'known'; readonly state: ReservationState }
+  | {
+      readonly kind: 'refused';
+      readonly counter: string;
+      /** `held` may pass by itself, `spent` only with the period. */
+      readonly by: 'spent' | 'held';
+      readonly headroom: number;
+    }
+  /** The limits allow it, the leased allowances do not: lease `missing` more and ask again. */
+  | { readonly kind: 'short'; readonly missing: readonly Share[] };
+
+export type ReservationState = 'held' | 'settled' | 'expired';
+
+export interface Grant {
+  readonly counter: string;
+  /** Added to the allowance; negative takes back. */
+  readonly amount: number;
+  /** All that is leased of this counter by anybody, after the change. */
+  readonly allocated: number;
+}
+
+/**
+ * Reservations against counters, decided in one atomic step: state per counter is `spent`, `held`, and, when
+ * the ledger is banked, the `allowance` it has leased for good. Never spent + held > limit by a reservation.
+ * Each id counts once, because its state changes in the same step as the counters.
+ */
+export abstract class SpendLedger {
+  /** Holds every share, or none. */
+  abstract reserve(
+    id: string,
+    shares: readonly LimitedShare[],
+    leaseMs: number,
+  ): ReserveAnswer | Promise<ReserveAnswer>;
+  /** Holds more for a held id; `known` when it is not held any more. */
+  abstract topUp(
+    id: string,
+    shares: readonly LimitedShare[],
+  ): ReserveAnswer | Promise<ReserveAnswer>;
+  /**
+   * Ends a reservation with what it really took: held moves to spent, expired is corrected, settled stays.
+   * @param lost what to charge when the ledger does not know the id: the reservation was made elsewhere or lost
+   * @returns the standings after it; empty when nothing was changed
+   */
+  abstract settle(
+    id: string,
+    actual: readonly Share[],
+    lost: readonly Share[],
+  ): readonly Standing[] | Promise<readonly Standing[]>;
+  /** Moves the deadline of held ids. */
+  abstract extend(ids: readonly string[], leaseMs: number): void | Promise<void>;
+  /** Turns holds whose deadline has passed into spent: the provider may have billed. Returns how many. */
+  abstract sweep(): number | Promise<number>;
+  /** Undefined for a counter whose base is not known yet. */
+  abstract read(
+    counters: readonly string[],
+  ): readonly (Standing | undefined)[] | Promise<readonly (Standing | undefined)[]>;
+  abstract grant(grants: readonly Grant[]): void | Promise<void>;
+  /** Lowers each allowance to what is recorded plus `keep`, and tells what came free. */
+  abstract trim(keep: readonly Share[]): readonly Share[] | Promise<readonly Share[]>;
+}

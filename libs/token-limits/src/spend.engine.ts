@@ -1,0 +1,324 @@
+import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { Clock } from '@sluice/kernel';
+import { Logger } from '@sluice/observability';
+import { RedisConnection, RedisUnavailable } from '@sluice/redis';
+import { AllowanceBank } from './allowance/allowance.bank.js';
+import { AllowanceKeeper } from './allowance/allowance.keeper.js';
+import { MemoryLedger } from './ledger/memory.ledger.js';
+import { RedisLedger } from './ledger/redis.ledger.js';
+import type {
+  LimitedShare,
+  ReserveAnswer,
+  Share,
+  SpendLedger,
+  Standing,
+} from './ledger/spend.ledger.js';
+
+/** A hold that nobody renews is swept after this. */
+export const LEASE_MS = 30_000;
+/** A call that gave no sign of life for this long is no longer renewed. */
+const SILENCE_MS = 5 * 60_000;
+const TRIM_MS = 1000;
+const MAX_ROUNDS = 4;
+/** Counters kept in this process; a flood of new callers must not fill the memory. */
+const MAX_COUNTERS = 50_000;
+const FORGET_MS = 3_600_000;
+/** Longer than any month: what is older belongs to no period that runs. */
+const FORGET_AFTER_MS = 70 * 86_400_000;
+
+interface Live {
+  readonly ledger: SpendLedger;
+  readonly tokens: number;
+  seenAt: number;
+}
+
+interface Settlement {
+  readonly id: string;
+  readonly ledger: SpendLedger;
+  readonly actual: readonly Share[];
+  readonly lost: readonly Share[];
+}
+
+/** A reservation that stands. */
+export interface Reserved {
+  readonly id: string;
+  readonly ledger: SpendLedger;
+  readonly shares: readonly LimitedShare[];
+}
+
+export type EngineAnswer =
+  | { readonly kind: 'held'; readonly reserved: Reserved; readonly standings: readonly Standing[] }
+  | Extract<ReserveAnswer, { kind: 'refused' }>;
+
+/**
+ * Reservations over whichever ledger serves now: Redis while it answers, else the one in this process. Either
+ * leases its allowances from the bank, so both may be in use at once and neither can forget what was spent.
+ */
+@Injectable()
+export class SpendEngine {
+  readonly #memory: MemoryLedger;
+  readonly #shared: RedisLedger | undefined;
+  readonly #keeper: AllowanceKeeper;
+  readonly #live = new Map<string, Live>();
+  readonly #observers: ((standings: readonly Standing[]) => void)[] = [];
+  /** The limit that was last applied to each counter. */
+  readonly #limits = new LRUCache<string, number>({ max: 200_000 });
+  #unsettled: Settlement[] = [];
+  #settling: Promise<void> | undefined;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(
+    private readonly bank: AllowanceBank,
+    private readonly redis: RedisConnection,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {
+    this.#keeper = new AllowanceKeeper(bank);
+    this.#memory = new MemoryLedger(clock, true);
+    this.#shared = redis.enabled ? new RedisLedger(redis, true) : undefined;
+  }
+
+  /** Tokens held by calls of this process. */
+  get tokensHeld(): number {
+    let sum = 0;
+    for (const { tokens } of this.#live.values()) sum += tokens;
+    return sum;
+  }
+
+  get live(): number {
+    return this.#live.size;
+  }
+
+  /** Settlements that wait for Redis to come back. */
+  get unsettled(): number {
+    return this.#unsettled.length;
+  }
+
+  /** Is told the standings after each step that changed them. */
+  observe(observer: (standings: readonly Standing[]) => void): void {
+    this.#observers.push(observer);
+  }
+
+  start(): void {
+    const every = (ms: number, name: string, work: () => Promise<unknown>) => {
+      const timer = setInterval(() => {
+        work().catch((error: unknown) =>
+          this.logger.warn({ err: error, work: name }, 'limits upkeep failed'),
+        );
+      }, ms);
+      timer.unref();
+      this.#timers.push(timer);
+    };
+    every(LEASE_MS / 3, 'renew', () => this.renew());
+    every(TRIM_MS, 'trim', () => this.#trim(false));
+    every(TRIM_MS, 'sweep', () => this.sweep());
+    every(TRIM_MS, 'bound', () => this.bound(MAX_COUNTERS));
+    every(FORGET_MS, 'forget', () => this.forget());
+    this.redis.onRecovery(() => void this.flush());
+  }
+
+  /** Settles what can be, and gives back every unused allowance of this process. */
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.flush();
+    await this.#trim(true);
+  }
+
+  /**
+   * @throws Error when the bank cannot be asked and the leased allowances do not suffice
+   */
+  async reserve(id: string, shares: readonly LimitedShare[]): Promise<EngineAnswer> {
+    this.#remember(shares);
+    const ledger = this.#serving();
+    try {
+      return await this.#reserveIn(ledger, id, shares);
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable) || ledger === this.#memory) throw error;
+      // It may have been executed all the same: whatever it held is given back when Redis answers again.
+      this.#unsettled.push({ id, ledger, actual: [], lost: [] });
+      return this.#reserveIn(this.#memory, `${id}!`, shares);
+    }
+  }
+
+  /** True when more was held for the reservation. Never waits when the ledger is in process and supplied. */
+  topUp(reserved: Reserved, shares: readonly LimitedShare[]): boolean | Promise<boolean> {
+    const { ledger, id } = reserved;
+    const first = ledger.topUp(id, shares);
+    if (!(first instanceof Promise) && first.kind !== 'short')
+      return this.#toppedUp(reserved, first);
+    return (async () => {
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const answer = round === 0 ? await first : await ledger.topUp(id, shares);
+        if (answer.kind !== 'short') return this.#toppedUp(reserved, answer);
+        await this.#keeper.supply(ledger, answer.missing, this.#limitOf);
+      }
+      return false;
+    })().catch((error: unknown) => {
+      this.logger.debug({ err: error }, 'top-up failed');
+      return false;
+    });
+  }
+
+  /** Ends a reservation with what it took. Kept and repeated while Redis is away. */
+  async settle(reserved: Reserved, actual: readonly Share[]): Promise<void> {
+    this.#live.delete(reserved.id);
+    const held = new Map(reserved.shares.map((share) => [share.counter, share.amount]));
+    const lost = actual.map(({ counter, amount }) => ({
+      counter,
+      // A reservation that its ledger has forgotten is inside the allowance that counts as spent.
+      amount: Math.max(0, amount - (held.get(counter) ?? 0)),
+    }));
+    await this.#settle({ id: reserved.id, ledger: reserved.ledger, actual, lost });
+  }
+
+  /** Charges what was never reserved. */
+  async charge(id: string, shares: readonly LimitedShare[]): Promise<void> {
+    this.#remember(shares);
+    await this.#settle({ id, ledger: this.#serving(), actual: shares, lost: shares });
+  }
+
+  /** A sign of life of a running call. */
+  touch(id: string): void {
+    const live = this.#live.get(id);
+    if (live !== undefined) live.seenAt = this.clock.monotonic();
+  }
+
+  /** What counters stand at, from the ledger that enforces. */
+  async standings(
+    shares: readonly { counter: string; limit: number }[],
+  ): Promise<readonly Standing[]> {
+    const counters = shares.map((share) => share.counter);
+    const read = async (ledger: SpendLedger) => {
+      const known = await ledger.read(counters);
+      const unknown = counters.filter((_, i) => known[i] === undefined);
+      if (unknown.length === 0) return known;
+      await this.#keeper.introduce(ledger, unknown);
+      return ledger.read(counters);
+    };
+    const ledger = this.#serving();
+    const found = await read(ledger).catch((error: unknown) => {
+      if (error instanceof RedisUnavailable) return read(this.#memory);
+      throw error;
+    });
+    return found.map(
+      (standing, i) => standing ?? { counter: counters[i] ?? '', spent: 0, held: 0, slack: 0 },
+    );
+  }
+
+  /** Turns abandoned holds into spent. */
+  async sweep(): Promise<void> {
+    this.#memory.sweep();
+    if (this.#shared !== undefined && this.redis.available) await this.#shared.sweep();
+  }
+
+  /** Forgets idle counters beyond `most`: the bank knows what they have spent. */
+  async bound(most: number): Promise<void> {
+    const excess = this.#memory.size - most;
+    if (excess <= 0) return;
+    const idle = this.#memory.idle(Math.min(excess, 10_000));
+    await this.#keeper.release(this.#memory, idle);
+    this.#memory.forget(idle);
+  }
+
+  /** Drops periods that ended long ago from the bank. */
+  async forget(): Promise<void> {
+    const day = new Date(this.clock.now() - FORGET_AFTER_MS).toISOString().slice(0, 10);
+    await this.bank.forgetBefore(day);
+  }
+
+  /** Settles what had to wait. */
+  async flush(): Promise<void> {
+    this.#settling ??= this.#flush().finally(() => {
+      this.#settling = undefined;
+    });
+    return this.#settling;
+  }
+
+  #serving(): SpendLedger {
+    return this.#shared !== undefined && this.redis.available ? this.#shared : this.#memory;
+  }
+
+  async #reserveIn(
+    ledger: SpendLedger,
+    id: string,
+    shares: readonly LimitedShare[],
+  ): Promise<EngineAnswer> {
+    for (let round = 0; ; round++) {
+      const step = ledger.reserve(id, shares, LEASE_MS);
+      const answer = step instanceof Promise ? await step : step;
+      if (answer.kind === 'refused') return answer;
+      if (answer.kind === 'held') {
+        const reserved = { id, ledger, shares };
+        let tokens = 0;
+        for (const { counter, amount } of shares) {
+          if (counter.includes('|tokens|')) tokens = Math.max(tokens, amount);
+        }
+        this.#live.set(id, { ledger, tokens, seenAt: this.clock.monotonic() });
+        this.#observe(ledger, answer.standings);
+        return { kind: 'held', reserved, standings: answer.standings };
+      }
+      if (answer.kind === 'known' || round === MAX_ROUNDS) {
+        throw new Error(`the reservation ${id} could not be made (${answer.kind})`);
+      }
+      await this.#keeper.supply(ledger, answer.missing, this.#limitOf);
+    }
+  }
+
+  #toppedUp(reserved: Reserved, answer: ReserveAnswer): boolean {
+    if (answer.kind !== 'held') return false;
+    this.#observe(reserved.ledger, answer.standings);
+    return true;
+  }
+
+  async #settle(settlement: Settlement): Promise<void> {
+    const { id, ledger, actual, lost } = settlement;
+    try {
+      const step = ledger.settle(id, actual, lost);
+      this.#observe(ledger, step instanceof Promise ? await step : step);
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable)) throw error;
+      this.#unsettled.push(settlement);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#unsettled.length > 0 && this.redis.available) {
+      const batch = this.#unsettled.splice(0, 100);
+      await Promise.all(batch.map((settlement) => this.#settle(settlement)));
+    }
+  }
+
+  /** Moves the deadlines of the calls that live. */
+  async renew(): Promise<void> {
+    const silent = this.clock.monotonic() - SILENCE_MS;
+    const ids = new Map<SpendLedger, string[]>();
+    for (const [id, live] of this.#live) {
+      if (live.seenAt < silent) this.#live.delete(id);
+      else ids.set(live.ledger, [...(ids.get(live.ledger) ?? []), id]);
+    }
+    for (const [ledger, mine] of ids) await ledger.extend(mine, LEASE_MS);
+  }
+
+  async #trim(everything: boolean): Promise<void> {
+    try {
+      await this.#keeper.trim({ everything });
+    } catch (error) {
+      if (!(error instanceof RedisUnavailable)) throw error;
+    }
+  }
+
+  #observe(ledger: SpendLedger, standings: readonly Standing[]): void {
+    if (standings.length === 0) return;
+    this.#keeper.after(ledger, standings, this.#limitOf)?.catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'allowances could not be leased');
+    });
+    for (const observer of this.#observers) observer(standings);
+  }
+
+  #remember(shares: readonly LimitedShare[]): void {
+    for (const { counter, limit } of shares) this.#limits.set(counter, limit);
+  }
+
+  readonly #limitOf = (counter: string): number => this.#limits.get(counter) ?? 0;
+}

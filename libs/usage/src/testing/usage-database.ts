@@ -1,0 +1,45 @@
+import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
+import { SilentLogger } from '@sluice/observability';
+import { encodeEvent, decodeRow } from '../persistence/usage.columns.js';
+import { insertRows } from '../persistence/usage.writer.js';
+import type { UsageEvent } from '../usage-event.js';
+
+/** A real, migrated database for one test file. */
+export class UsageDatabase {
+  private constructor(
+    readonly server: TestPostgres,
+    readonly url: string,
+    readonly database: Database,
+  ) {}
+
+  static async start(): Promise<UsageDatabase> {
+    const server = await startTestPostgres();
+    const { url } = await server.createDatabase();
+    const database = await Database.open({
+      settings: { url, poolMax: 4, dataDir: '', embedded: 'own' },
+      logger: new SilentLogger(),
+    });
+    return new UsageDatabase(server, url, database);
+  }
+
+  /** Inserts events as the shipper does. @returns how many were new */
+  insert(...events: readonly UsageEvent[]): Promise<number> {
+    const rows = events.map((event) => decodeRow(encodeEvent(event)));
+    return insertRows(this.database.writer, rows);
+  }
+
+  async rows(sql: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
+    return (await this.database.requests.query(sql, values)).rows;
+  }
+
+  async clear(): Promise<void> {
+    await this.rows(
+      'TRUNCATE token_usage, usage_hourly, usage_daily, usage_hourly_agent, usage_daily_agent, usage_daily_caller, usage_erasure, chat_session, chat_history, agent_state',
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.database.close();
+    await this.server.stop();
+  }
+}

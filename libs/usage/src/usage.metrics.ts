@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { microToUsd } from '@sluice/kernel';
+import { Metrics } from '@sluice/observability';
+import { Counter, Gauge } from 'prom-client';
+import type { UsageEvent } from './usage-event.js';
+
+/** The figures that usage events add up to, for Prometheus. */
+@Injectable()
+export class UsageMetrics {
+  readonly #cost: Counter<'provider' | 'model' | 'tier'>;
+  readonly #saved: Counter<'by'>;
+  readonly #rows: Counter;
+  readonly #metrics: Metrics;
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+    const registers = [metrics.registry];
+    this.#cost = new Counter({
+      name: 'sluice_cost_usd_total',
+      help: 'What calls have cost, in USD.',
+      labelNames: ['provider', 'model', 'tier'],
+      registers,
+    });
+    this.#saved = new Counter({
+      name: 'sluice_cost_saved_usd_total',
+      help: 'What calls would have cost more, in USD, by what saved it.',
+      labelNames: ['by'],
+      registers,
+    });
+    for (const by of ['cache', 'routing', 'coalescing']) this.#saved.inc({ by }, 0);
+    this.#rows = new Counter({
+      name: 'sluice_usage_rows_total',
+      help: 'Usage events written to the database.',
+      registers,
+    });
+  }
+
+  /** Shows the spool's size at each scrape. */
+  watchSpool(bytes: () => number): void {
+    new Gauge({
+      name: 'sluice_usage_spool_bytes',
+      help: 'Usage events on the local disk that are not in the database yet, in bytes.',
+      registers: [this.#metrics.registry],
+      collect() {
+        this.set(bytes());
+      },
+    });
+  }
+
+  /** Only paid calls touch the counters: a label that a caller can choose must not appear for free. */
+  count({ provider, model, tier, costMicroUsd, saved }: UsageEvent): void {
+    // A counter cannot go back; a correction that lowers a bill shows in the database alone.
+    if (costMicroUsd > 0) this.#cost.inc({ provider, model, tier }, microToUsd(costMicroUsd));
+    if (saved.cache > 0) this.#saved.inc({ by: 'cache' }, microToUsd(saved.cache));
+    if (saved.routing > 0) this.#saved.inc({ by: 'routing' }, microToUsd(saved.routing));
+    if (saved.coalescing > 0) this.#saved.inc({ by: 'coalescing' }, microToUsd(saved.coalescing));
+  }
+
+  shipped(rows: number): void {
+    this.#rows.inc(rows);
+  }
+}

@@ -1,0 +1,42 @@
+import { Injectable } from '@nestjs/common';
+import { GatewayError } from '@sluice/kernel';
+import { encodeEvent } from './persistence/usage.columns.js';
+import { UsageSpool } from './spool/usage.spool.js';
+import type { UsageEvent } from './usage-event.js';
+import { UsageMetrics } from './usage.metrics.js';
+
+const RETRY_AFTER_MS = 5_000;
+
+/** The door for usage events. */
+@Injectable()
+export class UsageRecorder {
+  constructor(
+    private readonly spool: UsageSpool,
+    private readonly metrics: UsageMetrics,
+  ) {}
+
+  /**
+   * Resolves when the event is on the disk (a few milliseconds later); from then on it cannot get lost.
+   * Waits while the disk is full. Rejects only when the process is shutting down.
+   */
+  record(event: UsageEvent): Promise<void> {
+    this.metrics.count(event);
+    return this.spool.append(encodeEvent(event));
+  }
+
+  /** There is no safe place for further bills: the disk is full, or the spool has reached its limit. */
+  get full(): boolean {
+    return this.spool.full;
+  }
+
+  /**
+   * To be asked before a call is sent to a provider that will bill it.
+   * @throws GatewayError overloaded
+   */
+  admit(): void {
+    if (!this.full) return;
+    throw new GatewayError('overloaded', 'Usage cannot be recorded at the moment.', {
+      retryAfterMs: RETRY_AFTER_MS,
+    });
+  }
+}

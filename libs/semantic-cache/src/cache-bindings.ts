@@ -1,0 +1,39 @@
+import { Injectable } from '@nestjs/common';
+import type { FreshAnswer } from './control/fresh-answer.js';
+import type { EmbeddingClient } from './embedders/embedding-client.js';
+import type { WarmRunner } from './warming/warm-runner.js';
+
+export interface CachePorts {
+  readonly fresh?: FreshAnswer;
+  readonly warm?: WarmRunner;
+  readonly embeddings?: EmbeddingClient;
+}
+
+/**
+ * Where the app plugs in what lies behind the cache. They are handed over after construction because they run
+ * the pipeline, of which the cache is a part: as constructor arguments they would be a circle.
+ */
+@Injectable()
+export class CacheBindings {
+  #ports: CachePorts = {};
+  readonly #waiting: (() => void)[] = [];
+
+  bind(ports: CachePorts): void {
+    this.#ports = { ...this.#ports, ...ports };
+    for (const listener of this.#waiting) listener();
+  }
+
+  get fresh(): FreshAnswer | undefined {
+    return this.#ports.fresh;
+  }
+  get warm(): WarmRunner | undefined {
+    return this.#ports.warm;
+  }
+  get embeddings(): EmbeddingClient | undefined {
+    return this.#ports.embeddings;
+  }
+
+  onBound(listener: () => void): void {
+    this.#waiting.push(listener);
+  }
+}

@@ -1,0 +1,200 @@
+import { areAntonyms, areContrasts, areSynonyms } from './lexicon.js';
+import type { Reading } from './reading.js';
+import { stemOf } from './words.js';
+
+export type Veto =
+  | 'number'
+  | 'symbol'
+  | 'entity'
+  | 'quoted'
+  | 'identifier'
+  | 'negation'
+  | 'contrast'
+  | 'role'
+  | 'language'
+  | 'format'
+  | 'aspect'
+  | 'connective';
+
+/** Why the two texts must not share an answer, whatever their similarity; empty when nothing speaks against it. */
+export function vetoes(a: Reading, b: Reading): Veto[] {
+  const found: Veto[] = [];
+  if (!sameSet(a.numbers, b.numbers)) found.push('number');
+  if (a.symbols !== b.symbols || otherCurrency(a, b)) found.push('symbol');
+  if (!entitiesAgree(a, b) || !entitiesAgree(b, a)) found.push('entity');
+  if (!quotesAgree(a, b) || !quotesAgree(b, a)) found.push('quoted');
+  if (!identifiersAgree(a, b) || !identifiersAgree(b, a)) found.push('identifier');
+  if (a.language !== b.language && a.language !== '' && b.language !== '') found.push('language');
+  if (!sameSet(a.formats, b.formats)) found.push('format');
+  const onlyA = without(a, b);
+  const onlyB = without(b, a);
+  if (turnsRound(a, b, onlyA, onlyB)) found.push('negation');
+  if (contrast(onlyA, onlyB)) found.push('contrast');
+  if (aspect(a) !== aspect(b)) found.push('aspect');
+  if (connective(a) * connective(b) < 0) found.push('connective');
+  if (rolesSwapped(a, b)) found.push('role');
+  return found;
+}
+
+function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const item of a) if (!b.has(item)) return false;
+  return true;
+}
+
+/** `$5` and `5` may be one price, `$5` and `€5` are not. */
+function otherCurrency(a: Reading, b: Reading): boolean {
+  return a.currencies.size > 0 && b.currencies.size > 0 && !sameSet(a.currencies, b.currencies);
+}
+
+/** Every name of one text is said in the other, in whatever case. */
+function entitiesAgree(from: Reading, other: Reading): boolean {
+  for (const name of from.entities) {
+    if (other.vocabulary.has(name) || other.vocabulary.has(stemOf(name))) continue;
+    // A common word in capitals ("NOT", "Datasets") that the other text says in another form.
+    const stem = stemOf(name);
+    if (other.stems.some((s) => areSynonyms(s, stem))) continue;
+    return false;
+  }
+  return true;
+}
+
+function quotesAgree(from: Reading, other: Reading): boolean {
+  const said = other.tokens.join(' ');
+  for (const quote of from.quoted) if (!said.includes(quote)) return false;
+  return true;
+}
+
+function identifiersAgree(from: Reading, other: Reading): boolean {
+  for (const name of from.identifiers) {
+    if (!other.text.toLowerCase().includes(name.replace(/\(\)$/, '').toLowerCase())) return false;
+  }
+  return true;
+}
+
+/** Stems of `from` that the other text does not say, by itself or by a synonym. */
+function without(from: Reading, other: Reading): string[] {
+  return [...new Set(from.stems)].filter((stem) => !other.vocabulary.has(stem));
+}
+
+/** Each negation and each antonym turns the meaning once; two of them turn it back. */
+function turnsRound(
+  a: Reading,
+  b: Reading,
+  onlyA: readonly string[],
+  onlyB: readonly string[],
+): boolean {
+  let turns = Math.abs(a.negations - b.negations);
+  const taken = new Set<string>();
+  for (const x of onlyA) {
+    for (const y of onlyB) {
+      if (taken.has(y) || !areAntonyms(x, y)) continue;
+      // "fee" may be a synonym of "charge" and "free" an antonym of it: kinder reading first.
+      if (areSynonyms(x, y)) continue;
+      taken.add(y);
+      turns++;
+      break;
+    }
+  }
+  return turns % 2 === 1;
+}
+
+function contrast(onlyA: readonly string[], onlyB: readonly string[]): boolean {
+  return onlyA.some((x) => onlyB.some((y) => areContrasts(x, y) && !areSynonyms(x, y)));
+}
+
+/** Being, becoming and having been are different questions. */
+function aspect(of: Reading): string {
+  const text = of.tokens.join(' ');
+  if (/\b(?:is|are|am) \w+(?: \w+)? becoming\b|\bbecoming an?\b/.test(text)) return 'becoming';
+  if (/\bused? to be\b|\bformer(?:ly)?\b|\bwere you an?\b/.test(text)) return 'former';
+  if (/\bsimultaneously\b|\bat the same time\b/.test(text)) return 'both';
+  return '';
+}
+
+/** Positive for "and", negative for "or", zero for both or neither. */
+function connective(of: Reading): number {
+  const and = of.vocabulary.has('and');
+  const or = of.vocabulary.has('or');
+  return and === or ? 0 : and ? 1 : -1;
+}
+
+const SYMMETRIC = new Set(
+  'friend acquaintance married marry marri neighbor neighbour sibling cousin similar same equal related relat near close colleague roommate differ difference distinction versus vs between compar compare comparison date dating alike twin together meet rival'
+    .split(' ')
+    .map(stemOf),
+);
+const COMPARES = new Set(['than']);
+
+/**
+ * The same words in another order may swap who does what to whom. Looks only at texts of the same content:
+ * elsewhere order says nothing. Between active and passive the order must turn, otherwise it must not.
+ */
+function rolesSwapped(a: Reading, b: Reading): boolean {
+  const left = roles(a);
+  const right = roles(b);
+  if (left.length < 2 || left.length > 12 || left.length !== right.length) return false;
+  if ([...left].sort().join(' ') !== [...right].sort().join(' ')) return false;
+  if ([...a.vocabulary, ...b.vocabulary].some((w) => SYMMETRIC.has(w) || COMPARES.has(w))) {
+    return false;
+  }
+  if (a.passive !== b.passive) {
+    // Who acts stands before the verb in the one and after "by" in the other.
+    const active = a.passive ? right : left;
+    const passive = a.passive ? left : right;
+    return active.length >= 3 && active[0] === passive[0];
+  }
+  return (
+    exchanged(left, right) && !joinedPairsOnly(a, left, right) && !joinedPairsOnly(b, right, left)
+  );
+}
+
+/** True when two stretches of the same length change places and all else stays: x … y against y … x. */
+function exchanged(left: readonly string[], right: readonly string[]): boolean {
+  const moved = left.map((word, i) => (right[i] === word ? -1 : i)).filter((i) => i >= 0);
+  if (moved.length === 0 || moved.length % 2 === 1 || moved.length > 6) return false;
+  const half = moved.length / 2;
+  // Neighbouring phrases change places in any rewording; only around a verb is it a change of roles.
+  if (half > 1 && (moved[half] ?? 0) - (moved[half - 1] ?? 0) === 1) return false;
+  return moved.slice(0, half).every((at, k) => {
+    const to = moved[half + k] ?? -1;
+    return left[at] === right[to] && left[to] === right[at];
+  });
+}
+
+const PRONOUNS = new Map([
+  ['he', '<he>'],
+  ['him', '<he>'],
+  ['his', '<he>'],
+  ['she', '<she>'],
+  ['her', '<she>'],
+  ['hers', '<she>'],
+]);
+
+/** What may play a part, in order: content words and gendered pronouns. */
+function roles(of: Reading): string[] {
+  const content = new Set(of.content);
+  const found: string[] = [];
+  of.tokens.forEach((token, i) => {
+    const stem = of.stems[i] ?? token;
+    const pronoun = PRONOUNS.get(token);
+    if (pronoun !== undefined) found.push(pronoun);
+    else if (content.has(stem) && token !== 'by') found.push(stem);
+  });
+  return found;
+}
+
+/** "A or B" and "B or A" are one thing: true when every change of order is inside such a pair. */
+function joinedPairsOnly(of: Reading, left: readonly string[], right: readonly string[]): boolean {
+  const moved = left.filter((word, i) => right[i] !== word);
+  if (moved.length === 0) return true;
+  const joined = new Set<string>();
+  of.tokens.forEach((token, i) => {
+    if (token !== 'and' && token !== 'or') return;
+    for (const at of [i - 3, i - 2, i - 1, i + 1, i + 2, i + 3]) {
+      const stem = of.stems[at];
+      if (stem !== undefined) joined.add(stem);
+    }
+  });
+  return moved.every((word) => joined.has(word));
+}

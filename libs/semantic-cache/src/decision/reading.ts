@@ -1,0 +1,225 @@
+import { FILLERS, FUNCTION_WORDS, joinIds, plainText, stemOf, tokensOf } from './words.js';
+
+/** What one text says, as far as the decision reads it. */
+export interface Reading {
+  readonly text: string;
+  readonly tokens: readonly string[];
+  /** One for each token. */
+  readonly stems: readonly string[];
+  /** Stems that carry content, in order. */
+  readonly content: readonly string[];
+  /** The text without case, punctuation, manners and spelling of contractions: equal means the same question. */
+  readonly bare: string;
+  readonly numbers: ReadonlySet<string>;
+  /** Operators and pictures in order: no token holds them, and `6+3` is not `6-3`. */
+  readonly symbols: string;
+  readonly currencies: ReadonlySet<string>;
+  readonly entities: ReadonlySet<string>;
+  readonly quoted: ReadonlySet<string>;
+  readonly identifiers: ReadonlySet<string>;
+  readonly negations: number;
+  readonly language: string;
+  readonly formats: ReadonlySet<string>;
+  readonly passive: boolean;
+  readonly questionWord: string;
+  /** Every stem and token, for "does the other text say it at all". */
+  readonly vocabulary: ReadonlySet<string>;
+}
+
+const NUMBER_WORDS: ReadonlyMap<string, string> = new Map(
+  'two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'
+    .split(' ')
+    .map((word, i): [string, string] => [word, String(i + 2)])
+    .concat([
+      ['twenty', '20'],
+      ['thirty', '30'],
+      ['forty', '40'],
+      ['fifty', '50'],
+      ['sixty', '60'],
+      ['seventy', '70'],
+      ['eighty', '80'],
+      ['ninety', '90'],
+      ['hundred', '100'],
+      ['thousand', '1000'],
+      ['million', '1000000'],
+      ['billion', '1000000000'],
+      ['twice', '2'],
+      ['half', '0.5'],
+      ['dozen', '12'],
+    ]),
+);
+const NEGATIONS = new Set(
+  'not no never without none neither nor nobody nothing nowhere except unless excluding hardly lack'.split(
+    ' ',
+  ),
+);
+const FORMATS: readonly (readonly [string, RegExp])[] = [
+  ['json', /\bjson\b/i],
+  ['yaml', /\bya?ml\b/i],
+  ['xml', /\bxml\b/i],
+  ['csv', /\bcsv\b/i],
+  ['html', /\bhtml\b/i],
+  ['markdown', /\bmarkdown\b/i],
+  ['table', /\b(?:as|in) a table\b|\btable format\b|\btabular\b/i],
+  ['list', /\b(?:bullet(?:ed)?|numbered)(?: points?| list)?\b|\bas a list\b|\blist format\b/i],
+  ['poem', /\b(?:poem|haiku|limerick|sonnet|rhyme)\b/i],
+  [
+    'short',
+    /\b(?:briefly|in brief|brief|short(?:ly)?|concise(?:ly)?|in (?:a|one) (?:word|sentence|line)|one[- ](?:word|sentence|line)|summar(?:y|ise|ize)|tl;?dr)\b/i,
+  ],
+  [
+    'long',
+    /\b(?:in detail|detailed|at length|in[- ]depth|thorough(?:ly)?|comprehensive|essay|long answer)\b/i,
+  ],
+  [
+    'simple',
+    /\b(?:eli5|like i(?:'m| am) (?:five|5)|(?:for|to) (?:a )?(?:child|children|kids?|beginners?|dummies)|in simple (?:words|terms)|layman)\b/i,
+  ],
+  ['steps', /\bstep[- ]by[- ]step\b/i],
+  ['code', /\bcode (?:only|example|sample|snippet)\b|\bonly (?:the )?code\b/i],
+];
+const LANGUAGES: readonly (readonly [string, ReadonlySet<string>])[] = (
+  [
+    [
+      'en',
+      'the is are what how do does can you my of to and in for with why when which it this that not',
+    ],
+    [
+      'de',
+      'der die das und ist wie was ich kann mein nicht ein eine zu mit für auf wo warum wann welche',
+    ],
+    [
+      'fr',
+      'le la les est que comment je puis mon ma des une pour avec pourquoi quand où quel quelle pas',
+    ],
+    [
+      'es',
+      'el los las es que cómo como puedo mi una para con por qué cuándo dónde cuál no del está',
+    ],
+    [
+      'it',
+      'il lo gli è che come posso mio mia una per con perché quando dove quale non della sono',
+    ],
+    ['pt', 'os as é que como posso meu minha uma para com por quando onde qual não do da está'],
+    ['nl', 'het een is wat hoe ik kan mijn van voor met waarom wanneer waar welke niet en de'],
+  ] as const
+).map(([code, words]) => [code, new Set(words.split(' '))]);
+const SCRIPTS: readonly (readonly [string, RegExp])[] = [
+  ['cyrillic', /\p{Script=Cyrillic}/u],
+  ['han', /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}/u],
+  ['hangul', /\p{Script=Hangul}/u],
+  ['arabic', /\p{Script=Arabic}/u],
+  ['hebrew', /\p{Script=Hebrew}/u],
+  ['devanagari', /\p{Script=Devanagari}/u],
+  ['greek', /\p{Script=Greek}/u],
+  ['thai', /\p{Script=Thai}/u],
+];
+/** Mathematical signs and pictures wherever they stand; what is punctuation, too, only where it computes. */
+const SYMBOL =
+  /\p{Sm}|\^|(?![\u00A9\u00AE\u00B0\u2122])\p{So}|(?<=[\p{N})]\s{0,2}|\s\p{L}\s{0,2})[-*/%](?=\s{0,2}(?:[\p{N}(]|\p{L}\b))|(?<![\p{L}\p{N}])-(?=[.\p{N}])|(?<=\p{N})!/gu;
+const BE = /\b(?:is|are|was|were|be|been|being|get|gets|got)\b/i;
+const QUESTION =
+  /\b(?:how (?:much|many|long|often|far|old|fast)|what|who|whom|whose|where|when|why|which|how)\b/i;
+const IDENTIFIER =
+  /`([^`\n]+)`|\b[a-z][a-zA-Z0-9]*[a-z][A-Z][a-zA-Z0-9]*\b|\b\w+_\w+\b|\b[\w.]+\(\)|(?:^|\s)(?:\.{0,2}\/)[\w./-]+|\b[a-zA-Z_]\w*(?:\.[a-zA-Z_]\w*)+(?=\W|$)|\B--?[a-zA-Z][\w-]*/g;
+
+/** Reads one text. About 20 to 50 µs for a question of usual length. */
+export function read(text: string): Reading {
+  const plain = plainText(text).trim();
+  const tokens = tokensOf(plain);
+  const stems = tokens.map(stemOf);
+  const content: string[] = [];
+  const bare: string[] = [];
+  const numbers = new Set<string>();
+  let negations = 0;
+  tokens.forEach((token, i) => {
+    const stem = stems[i] ?? token;
+    if (!FILLERS.has(token)) {
+      bare.push(token);
+      if (!FUNCTION_WORDS.has(token) && !NEGATIONS.has(token)) content.push(stem);
+    }
+    if (NEGATIONS.has(token)) negations++;
+    const spelled = NUMBER_WORDS.get(token);
+    if (spelled !== undefined) numbers.add(spelled);
+    else if (/\p{N}/u.test(token)) numbers.add(numeral(token));
+  });
+  return {
+    text,
+    tokens,
+    stems,
+    content,
+    bare: withoutManners(bare.join(' ')),
+    numbers,
+    symbols: (plain.match(SYMBOL) ?? []).join(''),
+    currencies: new Set(plain.match(/\p{Sc}/gu)),
+    entities: entitiesOf(joinIds(plain)),
+    quoted: new Set(
+      [...plain.matchAll(/"([^"]{1,200})"/g)].map((m) => tokensOf(m[1] ?? '').join(' ')),
+    ),
+    identifiers: new Set([...plain.matchAll(IDENTIFIER)].map((m) => (m[1] ?? m[0]).trim())),
+    negations,
+    language: languageOf(plain, tokens),
+    formats: new Set(FORMATS.filter(([, pattern]) => pattern.test(plain)).map(([name]) => name)),
+    passive: /\bby\b/i.test(plain) && BE.test(plain),
+    questionWord: (QUESTION.exec(plain)?.[0] ?? '').toLowerCase(),
+    vocabulary: new Set([...tokens, ...stems]),
+  };
+}
+
+/** Phrases of manners that frame a request and change nothing. */
+function withoutManners(bare: string): string {
+  return bare
+    .replace(
+      /^(?:(?:can|could|would|will) you(?: (?:tell|explain|show|give) (?:to )?me)?|tell me|i (?:would|want|need) (?:like )?to know|do you know|i (?:was|am) wondering|give me) /,
+      '',
+    )
+    .replace(/ (?:in advance|for me|if you can|if possible)$/, '')
+    .replace(/^(?:what is|what are) /, 'what is ');
+}
+
+/** `$5,000` and `5000` are one number; the unit sticks to it when it is written to it. */
+function numeral(token: string): string {
+  const bare = token.replace(/^\p{Sc}/u, '').replace(/,(?=\p{N}{3})/gu, '');
+  return /^\p{N}+\.0+$/u.test(bare) ? bare.replace(/\.0+$/, '') : bare;
+}
+
+/** Words that are capitalised for another reason than being a name. */
+const CAPITALISED_ANYWAY = new Set(['i', 'ok', 'faq', 'mr', 'mrs', 'ms', 'dr', 'vs', 'a']);
+
+/** Names: capitalised words inside a sentence. A text in capitals has none that we could tell. */
+function entitiesOf(plain: string): Set<string> {
+  const found = new Set<string>();
+  const words = [...plain.matchAll(/\p{L}[\p{L}\p{N}']*/gu)];
+  const capitalised = words.filter((m) => /^\p{Lu}/u.test(m[0])).length;
+  if (words.length > 5 && capitalised > words.length * 0.8) return found;
+  for (const match of words) {
+    const word = match[0];
+    if (!/^\p{Lu}/u.test(word)) continue;
+    const before = plain.slice(0, match.index).trimEnd();
+    const lower = word.toLowerCase().replace(/'s$/, '');
+    // Ids are compared as numbers.
+    if (/\p{N}/u.test(word)) continue;
+    if (CAPITALISED_ANYWAY.has(lower) || /'(?:m|d|ll|ve)$/.test(lower)) continue;
+    const startsSentence = before === '' || /[.?!:"\n]$/.test(before);
+    // A name may open the sentence too, but so may any word: then only capitals throughout prove it.
+    if (startsSentence && !/^\p{Lu}{2,}$/u.test(word)) continue;
+    if (/^NOT$|^NO$|^NEVER$/.test(word)) continue;
+    found.add(lower);
+  }
+  return found;
+}
+
+function languageOf(plain: string, tokens: readonly string[]): string {
+  for (const [name, pattern] of SCRIPTS) if (pattern.test(plain)) return name;
+  let best = '';
+  let most = 1;
+  for (const [code, words] of LANGUAGES) {
+    let hits = 0;
+    for (const token of tokens) if (words.has(token)) hits++;
+    if (hits > most) {
+      most = hits;
+      best = code;
+    }
+  }
+  return best;
+}

@@ -1,0 +1,12 @@
+export { SemanticCacheModule } from './semantic-cache.module.js';
+export { SemanticCacheInterceptor, WARM_ROUTE } from './semantic-cache.interceptor.js';
+export { CacheBindings, type CachePorts } from './cache-bindings.js';
+export { CacheAdminService, type Removed } from './admin/cache-admin.service.js';
+export { CacheMetrics } from './cache-metrics.js';
+export { parseCacheControls } from './cache-controls.js';
+export { exactKeyOf } from './exact/request-key.js';
+export type { ClearFilter } from './exact/key-pattern.js';
+export { EmbeddingClient } from './embedders/embedding-client.js';
+export { FreshAnswer } from './control/fresh-answer.js';
+export { WarmRunner } from './warming/warm-runner.js';
+export type { WarmQuery, WarmResult } from './warming/cache-warmer.js';

@@ -1,0 +1,287 @@
+import type { CacheConfig, EmbedderConfig } from '@sluice/config';
+import type { Clock } from '@sluice/kernel';
+import type { Logger } from '@sluice/observability';
+import { judge } from '../decision/decision.js';
+import type { Embedder } from '../embedders/embedder.js';
+import { selfTest } from '../embedders/self-test.js';
+import { answerFromText, answerToText, type CachedAnswer } from '../exact/cached-answer.js';
+import type { ValueCodec } from '../exact/value-codec.js';
+import type { VectorMatch, VectorPoint, VectorStore } from '../stores/vector-store.js';
+import { contextGate, pointId, type Question } from './question.js';
+
+/** A stored answer that may fit. */
+export interface Candidate {
+  readonly id: string;
+  readonly answer: CachedAnswer;
+  readonly score: number;
+  readonly verbatim: boolean;
+}
+
+export interface SemanticFinding {
+  /** The best candidate that no guard refuses, served or not. */
+  readonly candidate: Candidate | undefined;
+  /** Why nearer ones were refused. */
+  readonly vetoes: readonly string[];
+}
+
+export interface SemanticTierParts {
+  readonly store: VectorStore;
+  readonly codec: ValueCodec;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly embedder: (config: EmbedderConfig) => Promise<Embedder>;
+  readonly onFault: (error: unknown) => void;
+}
+
+export interface SemanticStatus {
+  readonly state: 'off' | 'opening' | 'open' | 'refused';
+  readonly reason: string;
+  readonly embedder: string;
+}
+
+const NOTHING: SemanticFinding = { candidate: undefined, vetoes: [] };
+const NEIGHBOURS = 8;
+/** Below this similarity nothing is worth reading. */
+const WORTH_READING = 0.3;
+/** A refused near match is worth telling about only when it was near. */
+const WORTH_TELLING = 0.6;
+const REOPEN_MS = 30_000;
+const MAX_PENDING = 1000;
+const BATCH = 64;
+/** Texts this much alike to a wrong answer's question go with it. */
+const NEIGHBOURHOOD = 0.8;
+
+/** Finds stored answers by meaning. It opens in the background; until then, and while refused, everything is a miss. */
+export class SemanticTier {
+  #embedder: Embedder | undefined;
+  #status: SemanticStatus = { state: 'off', reason: '', embedder: '' };
+  #opening: Promise<void> | undefined;
+  #wanted = '';
+  #openedAt = -Infinity;
+  #restUntil = -Infinity;
+  #pending: { question: Question; answer: CachedAnswer }[] = [];
+
+  constructor(private readonly parts: SemanticTierParts) {}
+
+  get status(): SemanticStatus {
+    return this.#status;
+  }
+
+  /** Opens with the configured embedder, or again when another is configured or the last try failed a while ago. */
+  open(cache: CacheConfig, embedders: Readonly<Record<string, EmbedderConfig>>): Promise<void> {
+    const name = cache.semantic.embedder;
+    const config = embedders[name];
+    const wanted = cache.semantic.enabled ? JSON.stringify([name, config]) : '';
+    const retry =
+      this.#status.state === 'refused' && performance.now() - this.#openedAt > REOPEN_MS;
+    if (this.#opening !== undefined) {
+      // What was configured meanwhile counts.
+      return wanted === this.#wanted
+        ? this.#opening
+        : this.#opening.then(() => this.open(cache, embedders));
+    }
+    if (wanted === this.#wanted && !retry) return Promise.resolve();
+    this.#wanted = wanted;
+    this.#openedAt = performance.now();
+    if (wanted === '') {
+      this.#status = { state: 'off', reason: 'disabled', embedder: name };
+      return Promise.resolve();
+    }
+    this.#status = { state: 'opening', reason: '', embedder: name };
+    this.#opening = this.#start(name, config)
+      .then(
+        () => {
+          this.#status = { state: 'open', reason: '', embedder: name };
+        },
+        (error: unknown) => {
+          const reason = error instanceof Error ? error.message : String(error);
+          this.#status = { state: 'refused', reason, embedder: name };
+          this.parts.logger.warn({ embedder: name, reason }, 'the semantic cache stays closed');
+        },
+      )
+      .finally(() => {
+        this.#opening = undefined;
+      });
+    return this.#opening;
+  }
+
+  /** Never throws: a fault is a miss within `timeoutMs`. */
+  async lookup(question: Question, timeoutMs: number): Promise<SemanticFinding> {
+    const embedder = this.#embedder;
+    if (this.#status.state !== 'open' || embedder === undefined) return NOTHING;
+    const started = performance.now();
+    if (started < this.#restUntil) return NOTHING;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    });
+    try {
+      return await Promise.race([this.#find(embedder, question, started, timeoutMs), late]);
+    } catch (error) {
+      this.#restUntil = performance.now() + 1000;
+      this.parts.onFault(error);
+      return NOTHING;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Queues an answer; true when the caller has to arrange for {@link flush}. */
+  keep(question: Question, answer: CachedAnswer): boolean {
+    if (this.#status.state !== 'open' || this.#pending.length >= MAX_PENDING) return false;
+    const { wire: _ofOneWording, ...rest } = answer;
+    this.#pending.push({ question, answer: rest });
+    return this.#pending.length === 1;
+  }
+
+  /** Embeds and stores what is queued. */
+  async flush(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const batch = this.#pending.splice(0, BATCH);
+      const embedder = this.#embedder;
+      if (embedder === undefined) return;
+      const texts = batch.flatMap(({ question }) => [question.text, question.context]);
+      const known = [...new Set(texts)].filter((text) => text !== '');
+      const vectors = await embedder.embed(known, 10_000);
+      const vectorOf = new Map(known.map((text, i) => [text, vectors[i]]));
+      const points = await Promise.all(
+        batch.map((item) => this.#point(item.question, item.answer, vectorOf)),
+      );
+      await this.parts.store.upsert(points.filter((point) => point !== undefined));
+    }
+  }
+
+  /** Removes the entry and those whose questions are near it in the same scope; gives how many went. */
+  async evict(question: Question, id: string): Promise<number> {
+    const ids = new Set([id]);
+    if (this.#embedder !== undefined) {
+      const near = await this.#search(this.#embedder, question, 64, 5000);
+      for (const match of near) if (match.similarity >= NEIGHBOURHOOD) ids.add(match.id);
+    }
+    await this.parts.store.remove([...ids]);
+    return ids.size;
+  }
+
+  clear(pattern: string | undefined): Promise<number> {
+    return this.parts.store.clear(pattern);
+  }
+
+  sweep(maxEntries: number): Promise<number> {
+    return this.parts.store.sweep(this.parts.clock.now(), maxEntries);
+  }
+
+  count(): Promise<number> {
+    return this.parts.store.count();
+  }
+
+  async close(): Promise<void> {
+    await this.#opening;
+    await this.#embedder?.close();
+    await this.parts.store.close();
+  }
+
+  async #start(name: string, config: EmbedderConfig | undefined): Promise<void> {
+    if (config === undefined) throw new Error(`embedder ${name} is not configured`);
+    const embedder = await this.parts.embedder(config);
+    try {
+      const fault = await selfTest(embedder, 30_000);
+      if (fault !== undefined) throw new Error(`embedder ${name} failed its self-test: ${fault}`);
+      await this.parts.store.open({
+        name: `${embedder.id}_${embedder.dimension}`,
+        dimension: embedder.dimension,
+      });
+    } catch (error) {
+      await embedder.close();
+      throw error;
+    }
+    const before = this.#embedder;
+    this.#embedder = embedder;
+    await before?.close();
+  }
+
+  async #search(
+    embedder: Embedder,
+    question: Question,
+    limit: number,
+    timeoutMs: number,
+  ): Promise<VectorMatch[]> {
+    const texts = question.context === '' ? [question.text] : [question.text, question.context];
+    const started = performance.now();
+    const [message, context] = await embedder.embed(texts, timeoutMs);
+    if (message === undefined) return [];
+    return this.parts.store.search({
+      scope: question.scope,
+      fingerprint: question.fingerprint,
+      message,
+      ...(context === undefined ? {} : { context }),
+      now: this.parts.clock.now(),
+      limit,
+      timeoutMs: Math.max(1, timeoutMs - (performance.now() - started)),
+    });
+  }
+
+  async #find(
+    embedder: Embedder,
+    question: Question,
+    started: number,
+    timeoutMs: number,
+  ): Promise<SemanticFinding> {
+    const left = timeoutMs - (performance.now() - started);
+    const matches = await this.#search(embedder, question, NEIGHBOURS, left);
+    const gate = contextGate(question.text);
+    const told = new Set<string>();
+    let best: { match: VectorMatch; score: number; verbatim: boolean } | undefined;
+    for (const match of matches) {
+      if (!(match.similarity >= WORTH_READING) || match.expiresAt <= this.parts.clock.now())
+        continue;
+      const text = await this.#readable(match);
+      if (text === undefined) continue;
+      const found = judge(question.text, text, match.similarity, embedder.kind);
+      const reasons: string[] = [...found.vetoes];
+      if (match.context < gate) reasons.push('context');
+      if (reasons.length > 0) {
+        if (match.similarity >= WORTH_TELLING) for (const reason of reasons) told.add(reason);
+      } else if (best === undefined || found.score > best.score) {
+        best = { match, score: found.score, verbatim: found.verbatim };
+      }
+    }
+    if (best === undefined) return { candidate: undefined, vetoes: [...told] };
+    const { match, score, verbatim } = best;
+    const answer = answerFromText(await this.parts.codec.decode(match.id, match.answer));
+    return { candidate: { id: match.id, answer, score, verbatim }, vetoes: [...told] };
+  }
+
+  /** Undefined for what was sealed under another key, or torn: the neighbours can still be read. */
+  async #readable(match: VectorMatch): Promise<string | undefined> {
+    try {
+      return await this.parts.codec.decode(match.id, match.text);
+    } catch (error) {
+      this.parts.onFault(error);
+      return undefined;
+    }
+  }
+
+  async #point(
+    question: Question,
+    answer: CachedAnswer,
+    vectors: ReadonlyMap<string, Float32Array | undefined>,
+  ): Promise<VectorPoint | undefined> {
+    const message = vectors.get(question.text);
+    if (message === undefined) return undefined;
+    const context = vectors.get(question.context);
+    const id = pointId(question.key);
+    const { codec } = this.parts;
+    return {
+      id,
+      scope: question.scope,
+      fingerprint: question.fingerprint,
+      key: question.key,
+      message,
+      ...(context === undefined ? {} : { context }),
+      text: await codec.encode(id, question.text, Infinity),
+      answer: await codec.encode(id, answerToText(answer), 1024),
+      storedAt: answer.storedAt,
+      expiresAt: answer.expiresAt,
+    };
+  }
+}

@@ -1,0 +1,122 @@
+import { Worker } from 'node:worker_threads';
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+export class WorkerError extends Error {
+  constructor(
+    message: string,
+    readonly code: string | undefined,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * Request and answer over a worker thread. It starts with the first call; when the thread dies, what
+ * waits is refused and the next call starts it anew, but not within a second of the last start.
+ */
+export class WorkerThread {
+  #worker: Worker | undefined;
+  #startedAt = -Infinity;
+  #next = 0;
+  #closed = false;
+  readonly #waiting = new Map<number, Waiting>();
+
+  /** @param file the worker's source beside the caller, without its ending. */
+  constructor(
+    private readonly file: string,
+    private readonly base: string,
+    private readonly data: unknown,
+    private readonly onNotice?: (notice: Readonly<Record<string, unknown>>) => void,
+  ) {}
+
+  /** @param timeoutMs after which the call is refused; the thread goes on and its late answer is dropped. */
+  call<T>(method: string, args: unknown, timeoutMs?: number): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const worker = this.#running();
+      const id = this.#next++;
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              this.#waiting.delete(id);
+              reject(
+                new WorkerError(`${this.file}: ${method} took over ${timeoutMs} ms`, 'timeout'),
+              );
+            }, timeoutMs);
+      // The thread's answers are typed by their callers.
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+      worker.postMessage({ id, method, args });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const worker = this.#worker;
+    if (worker !== undefined) await this.call('close', undefined, 2000).catch(() => undefined);
+    this.#closed = true;
+    await worker?.terminate();
+    this.#fail(new WorkerError(`${this.file} is closed`, 'closed'));
+  }
+
+  #running(): Worker {
+    if (this.#closed) throw new WorkerError(`${this.file} is closed`, 'closed');
+    if (this.#worker !== undefined) return this.#worker;
+    const now = performance.now();
+    if (now - this.#startedAt < 1000) throw new WorkerError(`${this.file} is down`, 'down');
+    this.#startedAt = now;
+    const ending = this.base.endsWith('.ts') ? 'ts' : 'js';
+    const worker = new Worker(new URL(`${this.file}.${ending}`, this.base), {
+      workerData: this.data,
+      execArgv: [],
+    });
+    // A cache must not keep the process alive.
+    worker.unref();
+    worker.on(
+      'message',
+      (message: {
+        id?: number;
+        value?: unknown;
+        error?: string;
+        code?: string;
+        notice?: Record<string, unknown>;
+      }) => {
+        if (message.notice !== undefined) {
+          this.onNotice?.(message.notice);
+          return;
+        }
+        const waiting = this.#waiting.get(message.id ?? -1);
+        if (waiting === undefined) return;
+        this.#waiting.delete(message.id ?? -1);
+        clearTimeout(waiting.timer);
+        if (message.error === undefined) waiting.resolve(message.value);
+        else waiting.reject(new WorkerError(message.error, message.code));
+      },
+    );
+    const gone = (error: Error): void => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#fail(error);
+    };
+    worker.on('error', (error: unknown) => {
+      gone(error instanceof Error ? error : new Error(String(error)));
+    });
+    worker.on('exit', (code) => {
+      gone(new WorkerError(`${this.file} ended with ${code}`, 'exit'));
+    });
+    this.#worker = worker;
+    return worker;
+  }
+
+  #fail(error: Error): void {
+    for (const [id, waiting] of [...this.#waiting]) {
+      this.#waiting.delete(id);
+      clearTimeout(waiting.timer);
+      waiting.reject(error);
+    }
+  }
+}

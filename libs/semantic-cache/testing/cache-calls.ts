@@ -1,0 +1,81 @@
+import {
+  ChatCall,
+  type Caller,
+  type ChatCallInit,
+  type ChatMessage,
+  type Message,
+  type Part,
+  type Prompt,
+  usage,
+} from '@sluice/kernel';
+
+export const ANN: Caller = {
+  tenant: 'acme',
+  id: 'ann@acme.example',
+  kind: 'key',
+  tier: 'standard',
+  scopes: [],
+};
+
+interface Turn {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** A call as the OpenAI chat door makes it, with a reading of the body that is enough for the cache. */
+export function chatCall(
+  body: Readonly<Record<string, unknown>>,
+  changes: Partial<ChatCallInit> = {},
+): ChatCall {
+  return new ChatCall({
+    id: crypto.randomUUID(),
+    caller: ANN,
+    dialect: 'openai-chat',
+    model: 'small',
+    stream: body.stream === true,
+    body,
+    signal: new AbortController().signal,
+    parse: () => promptOf(body),
+    ...changes,
+  });
+}
+
+/** One user turn, or several turns that alternate between user and assistant. */
+export function ask(
+  said: string | readonly string[],
+  changes: Partial<ChatCallInit> = {},
+): ChatCall {
+  const turns = typeof said === 'string' ? [said] : said;
+  const messages = turns.map((content, i): Turn => ({
+    role: i % 2 === 0 ? 'user' : 'assistant',
+    content,
+  }));
+  return chatCall({ model: 'small', messages, stream: changes.stream ?? false }, changes);
+}
+
+function promptOf(body: Readonly<Record<string, unknown>>): Prompt {
+  const messages = (body.messages as readonly Turn[]).map(({ role, content }): Message => {
+    const text = { type: 'text' as const, text: content };
+    return role === 'tool'
+      ? { role, parts: [{ type: 'tool_result', callId: 'c1', parts: [text] }] }
+      : { role: role as Message['role'], parts: [text] };
+  });
+  return {
+    messages,
+    ...(typeof body.temperature === 'number' ? { temperature: body.temperature } : {}),
+  };
+}
+
+export function answer(
+  said: string | readonly Part[],
+  finish: ChatMessage['choices'][number]['finish'] = 'stop',
+): ChatMessage {
+  const parts: readonly Part[] = typeof said === 'string' ? [{ type: 'text', text: said }] : said;
+  return {
+    id: 'chatcmpl-1',
+    model: 'small-2026',
+    created: 1_767_225_600,
+    choices: [{ index: 0, parts, finish }],
+    usage: usage({ input: 12, output: 34 }),
+  };
+}

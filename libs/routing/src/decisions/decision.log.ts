@@ -1,0 +1,101 @@
+import { Injectable } from '@nestjs/common';
+import { Clock, type ChatCall } from '@sluice/kernel';
+import { Logger } from '@sluice/observability';
+import { LRUCache } from 'lru-cache';
+import { RoutingMetrics } from '../routing.metrics.js';
+import type { RouteDecision } from './decision.js';
+import { DecisionFile } from './decision.file.js';
+
+const RING = 1000;
+/** Decisions that feedback and the end of a call still find. */
+const REMEMBERED = 20_000;
+
+interface Remembered {
+  readonly decision: RouteDecision;
+  /** Whose call it was: only they may judge it. */
+  readonly owner: string;
+}
+
+/** Every decision: in metrics, in the log, in a ring for the admin API and in the replay file. */
+@Injectable()
+export class DecisionLog {
+  readonly #ring: RouteDecision[] = [];
+  readonly #byCall = new LRUCache<string, Remembered>({ max: REMEMBERED });
+
+  constructor(
+    private readonly metrics: RoutingMetrics,
+    private readonly logger: Logger,
+    private readonly file: DecisionFile,
+    private readonly clock: Clock,
+  ) {}
+
+  add(call: ChatCall, decision: RouteDecision): void {
+    this.#ring.push(decision);
+    if (this.#ring.length > RING) this.#ring.shift();
+    this.#byCall.set(call.id, { decision, owner: ownerOf(call) });
+    this.metrics.decisions.inc({
+      grade: decision.grade ?? 'none',
+      model: decision.chosen,
+      reason: decision.reason,
+    });
+    if (decision.features !== undefined) this.metrics.levels.inc({ level: decision.level });
+    this.metrics.decisionSeconds.observe(decision.tookMs / 1000);
+    if (this.logger.isLevelEnabled('debug')) {
+      const { grade, reason, level, id } = decision;
+      this.logger.debug(
+        { request: call.id, decision: id, grade, reason, level },
+        `Model selected: ${decision.chosen}`,
+      );
+    }
+  }
+
+  /** What came of a decision, for replays. */
+  close(
+    call: ChatCall,
+    outcome: { readonly input: number; readonly output: number; readonly ok: boolean },
+  ): void {
+    const decision = this.of(call.id);
+    if (decision?.features === undefined) return;
+    this.file.append({
+      at: this.clock.now(),
+      requested: decision.requested,
+      chosen: decision.chosen,
+      grade: decision.grade,
+      reason: decision.reason,
+      tier: call.caller.tier,
+      features: decision.features,
+      ...outcome,
+    });
+  }
+
+  of(callId: string): RouteDecision | undefined {
+    return this.#byCall.peek(callId)?.decision;
+  }
+
+  /** The decision of a call that this caller made; undefined for anybody else's. */
+  ownedBy(caller: ChatCall['caller'], callId: string): RouteDecision | undefined {
+    const found = this.#byCall.get(callId);
+    return found?.owner === ownerOf({ caller }) ? found.decision : undefined;
+  }
+
+  /** Newest first. */
+  recent(filter: {
+    readonly limit: number;
+    readonly model?: string;
+    readonly grade?: string;
+  }): RouteDecision[] {
+    const out: RouteDecision[] = [];
+    for (let i = this.#ring.length - 1; i >= 0 && out.length < filter.limit; i--) {
+      const decision = this.#ring[i];
+      if (decision === undefined) break;
+      if (filter.model !== undefined && decision.chosen !== filter.model) continue;
+      if (filter.grade !== undefined && decision.grade !== filter.grade) continue;
+      out.push(decision);
+    }
+    return out;
+  }
+}
+
+function ownerOf({ caller }: Pick<ChatCall, 'caller'>): string {
+  return JSON.stringify([caller.tenant, caller.id]);
+}

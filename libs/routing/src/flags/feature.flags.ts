@@ -1,0 +1,201 @@
+import {
+  Injectable,
+  Optional,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { ConfigStore } from '@sluice/config';
+import { Clock, type ChatCall } from '@sluice/kernel';
+import { DeferredWork, Logger } from '@sluice/observability';
+import { PerformanceAlerts } from '../alerts.js';
+import { fraction } from '../experiments/experiment.splitter.js';
+import { FlagStore, MemoryFlagStore, type FlagBounds, type FlagRecord } from './flag.store.js';
+import { FlagTrial } from './flag.trial.js';
+
+/** The flags that Sluice itself asks for. Others may be set; an absent flag is on. */
+export const KNOWN_FLAGS = [
+  'async_routing',
+  'connection_pooling',
+  'predictive_caching',
+  'semantic_cache',
+  'response_cache',
+  'coalescing',
+  'metrics_buffering',
+] as const;
+
+export interface FlagState {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly source: 'default' | 'environment' | 'stored';
+  readonly reason?: string;
+  readonly updatedAt?: number;
+  readonly observation?: FlagBounds;
+}
+
+/** All replicas follow within this time and one query. */
+const POLL_MS = 2000;
+const CHECK_MS = 1000;
+
+/**
+ * Feature flags: environment first (`ENABLE_<NAME>`), then what was stored. A flag under observation is on for a share of
+ * calls only and turns itself off when those do worse than the others by more than its bound.
+ */
+@Injectable()
+export class FeatureFlags implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #store: FlagStore;
+  #stored = new Map<string, FlagRecord>();
+  readonly #trials = new Map<string, FlagTrial>();
+  /** Rolled back here while the store may not know yet: name → the record's time. */
+  readonly #vetoes = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #checkedAt = 0;
+
+  constructor(
+    private readonly config: ConfigStore,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+    private readonly deferred: DeferredWork,
+    private readonly alerts: PerformanceAlerts,
+    @Optional() store?: FlagStore,
+  ) {
+    this.#store = store ?? new MemoryFlagStore();
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.refresh();
+    this.#timer = setInterval(() => void this.refresh(), POLL_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Whether the flag is on, for this call when one is given. Costs a map look-up. */
+  isOn(name: string, call?: Pick<ChatCall, 'id'>): boolean {
+    const record = this.#stored.get(name);
+    if (record === undefined) return this.config.env.flags[name] ?? true;
+    if (!record.enabled) return false;
+    if (record.observation === undefined || call === undefined) return true;
+    return inTrial(name, call.id, record.observation.share);
+  }
+
+  list(): FlagState[] {
+    const names = new Set<string>([
+      ...KNOWN_FLAGS,
+      ...Object.keys(this.config.env.flags),
+      ...this.#stored.keys(),
+    ]);
+    return [...names].toSorted().map((name) => this.#state(name));
+  }
+
+  /** Stores the flag for all replicas. Rejects when the store cannot be reached; nothing is changed then. */
+  async set(
+    name: string,
+    enabled: boolean,
+    options: { observation?: FlagBounds; reason?: string } = {},
+  ): Promise<FlagState> {
+    const { observation, reason = 'admin' } = options;
+    const record: FlagRecord = {
+      name,
+      enabled,
+      reason,
+      updatedAt: this.clock.now(),
+      ...(observation !== undefined && enabled ? { observation } : {}),
+    };
+    await this.#store.save(record);
+    this.#apply([...this.#stored.values()].filter((r) => r.name !== name).concat(record));
+    if (enabled) this.alerts.resolve('flag_rolled_back', `flag:${name}`);
+    return this.#state(name);
+  }
+
+  /** How a call went, for the flags under observation. `durationMs` is undefined when it failed. */
+  observe(call: Pick<ChatCall, 'id'>, durationMs: number | undefined): void {
+    if (this.#trials.size === 0) return;
+    const now = this.clock.now();
+    for (const [name, trial] of this.#trials) {
+      trial.record(inTrial(name, call.id, trial.bounds.share), now, durationMs);
+    }
+    if (now - this.#checkedAt < CHECK_MS) return;
+    this.#checkedAt = now;
+    for (const [name, trial] of this.#trials) {
+      const why = trial.verdict(now);
+      if (why !== undefined) this.#rollBack(name, why);
+    }
+  }
+
+  /** Reads the store again. While it is away the last known flags hold. */
+  async refresh(): Promise<void> {
+    try {
+      this.#apply(await this.#store.load());
+    } catch (error) {
+      this.logger.warn({ err: error }, 'feature flags could not be read; the last known hold');
+    }
+  }
+
+  #rollBack(name: string, why: string): void {
+    this.#trials.delete(name);
+    const record = this.#stored.get(name);
+    // At once here, whatever the store says; the store carries it to the other replicas.
+    if (record !== undefined) {
+      this.#vetoes.set(name, record.updatedAt);
+      this.#stored.set(name, { ...record, enabled: false });
+    }
+    this.alerts.raise(
+      'flag_rolled_back',
+      `flag:${name}`,
+      `feature flag ${name} was rolled back: ${why}`,
+    );
+    this.deferred.run('flag rollback', () =>
+      this.set(name, false, { reason: `rolled back: ${why}` }),
+    );
+  }
+
+  #apply(records: readonly FlagRecord[]): void {
+    this.#stored = new Map(
+      records.map((record) => {
+        const vetoed = this.#vetoes.get(record.name) === record.updatedAt;
+        return [record.name, vetoed ? { ...record, enabled: false } : record];
+      }),
+    );
+    for (const { name, enabled, observation } of this.#stored.values()) {
+      if (!enabled || observation === undefined) this.#trials.delete(name);
+      else if (!sameBounds(this.#trials.get(name)?.bounds, observation)) {
+        this.#trials.set(name, new FlagTrial(observation));
+      }
+    }
+  }
+
+  #state(name: string): FlagState {
+    const record = this.#stored.get(name);
+    const environment = this.config.env.flags[name];
+    if (record === undefined) {
+      return {
+        name,
+        enabled: environment ?? true,
+        source: environment === undefined ? 'default' : 'environment',
+      };
+    }
+    const { enabled, reason, updatedAt, observation } = record;
+    return {
+      name,
+      enabled,
+      source: 'stored',
+      reason,
+      updatedAt,
+      ...(observation === undefined ? {} : { observation }),
+    };
+  }
+}
+
+function inTrial(name: string, callId: string, share: number): boolean {
+  return fraction(`${name}\n${callId}`) < share;
+}
+
+function sameBounds(a: FlagBounds | undefined, b: FlagBounds): boolean {
+  return (
+    a?.share === b.share &&
+    a.p95Bound === b.p95Bound &&
+    a.errorBound === b.errorBound &&
+    a.minCalls === b.minCalls
+  );
+}

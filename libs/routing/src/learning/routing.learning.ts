@@ -1,0 +1,26 @@
+import { Injectable } from '@nestjs/common';
+import { ConfigStore } from '@sluice/config';
+import { Clock } from '@sluice/kernel';
+import { Logger } from '@sluice/observability';
+import { RoutingMetrics } from '../routing.metrics.js';
+import { SuccessLedger } from './success.ledger.js';
+
+/** The ledger under the current configuration, with a voice in log and metrics. */
+@Injectable()
+export class RoutingLearning {
+  readonly ledger: SuccessLedger;
+
+  constructor(config: ConfigStore, clock: Clock, metrics: RoutingMetrics, logger: Logger) {
+    this.ledger = new SuccessLedger(
+      clock,
+      () => config.current.sluice.routing.upgrade,
+      (model, grade, until) => {
+        metrics.upgrades.inc();
+        logger.warn(
+          { model, grade, until: new Date(until).toISOString() },
+          'model failed too often at this grade; its work moves up',
+        );
+      },
+    );
+  }
+}

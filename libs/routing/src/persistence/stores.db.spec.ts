@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
+import { SilentLogger } from '@sluice/observability';
+import type { ArmDelta } from '../experiments/arm.totals.js';
+import { PostgresExperimentStore } from './postgres-experiment.store.js';
+import { PostgresFlagStore } from './postgres-flag.store.js';
+
+let server: TestPostgres;
+let database: Database;
+
+beforeAll(async () => {
+  server = await startTestPostgres();
+  const { url } = await server.createDatabase();
+  database = await Database.open({
+    settings: { url, poolMax: 4, dataDir: '', embedded: 'own' },
+    logger: new SilentLogger(),
+  });
+});
+afterAll(async () => {
+  await database.close();
+  await server.stop();
+});
+
+describe('flags in Postgres', () => {
+  it('come back as they were stored, the last writer winning', async () => {
+    const [a, b] = [new PostgresFlagStore(database), new PostgresFlagStore(database)];
+    const observation = { share: 0.5, p95Bound: 0.2, errorBound: 0.02, minCalls: 100 };
+    const first = {
+      name: 'coalescing',
+      enabled: true,
+      observation,
+      reason: 'admin',
+      updatedAt: 1_700_000_000_000,
+    };
+    await a.save(first);
+    expect(await b.load()).toEqual([first]);
+    const second = {
+      name: 'coalescing',
+      enabled: false,
+      reason: 'rolled back: slow',
+      updatedAt: 1_700_000_001_000,
+    };
+    await b.save(second);
+    expect(await a.load()).toEqual([second]);
+  });
+});
+
+describe('experiment sums in Postgres', () => {
+  const delta = (arm: string, n: number): ArmDelta => ({
+    experiment: 'e',
+    arm,
+    metric: 'cost_usd',
+    n,
+    sum: n * 2,
+    squares: n * 4,
+  });
+
+  it('add up over replicas that write at once', async () => {
+    const stores = [new PostgresExperimentStore(database), new PostgresExperimentStore(database)];
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        stores[i % 2]!.add([delta('routed', 1), delta('model:x', 2)]),
+      ),
+    );
+    expect(await stores[0]!.read('e')).toEqual([delta('model:x', 40), delta('routed', 20)]);
+    expect(await stores[0]!.read('other')).toEqual([]);
+  });
+});

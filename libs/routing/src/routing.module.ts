@@ -1,0 +1,59 @@
+import { Module } from '@nestjs/common';
+import { PerformanceAlerts } from './alerts.js';
+import { CascadeRunner } from './cascade.runner.js';
+import { DecisionFile } from './decisions/decision.file.js';
+import { DecisionLog } from './decisions/decision.log.js';
+import { ExperimentLedger } from './experiments/experiment.ledger.js';
+import { ExperimentSplitter } from './experiments/experiment.splitter.js';
+import { ShadowTraffic } from './experiments/shadow.traffic.js';
+import { FeedbackService } from './feedback.service.js';
+import { FeatureFlags } from './flags/feature.flags.js';
+import { RoutingLearning } from './learning/routing.learning.js';
+import { PathMonitor } from './performance/path.monitor.js';
+import { PerformanceInterceptor } from './performance/performance.interceptor.js';
+import { RoutingPorts } from './ports/routing-ports.js';
+import { Router } from './router.js';
+import { RoutingMetrics } from './routing.metrics.js';
+import { RoutingObserver } from './routing.observer.js';
+import { AutoRoute } from './routes/auto.route.js';
+
+/**
+ * Needs ConfigStore, Clock, Logger, Metrics and DeferredWork from global modules. Takes from a global module, where the app
+ * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore.
+ */
+@Module({
+  providers: [
+    AutoRoute,
+    CascadeRunner,
+    DecisionFile,
+    DecisionLog,
+    ExperimentLedger,
+    ExperimentSplitter,
+    FeatureFlags,
+    FeedbackService,
+    PathMonitor,
+    PerformanceAlerts,
+    PerformanceInterceptor,
+    Router,
+    RoutingLearning,
+    RoutingMetrics,
+    RoutingObserver,
+    RoutingPorts,
+    ShadowTraffic,
+  ],
+  exports: [
+    CascadeRunner,
+    DecisionLog,
+    ExperimentLedger,
+    FeatureFlags,
+    FeedbackService,
+    PathMonitor,
+    PerformanceAlerts,
+    PerformanceInterceptor,
+    Router,
+    RoutingLearning,
+    RoutingObserver,
+    RoutingPorts,
+  ],
+})
+export class RoutingModule {}

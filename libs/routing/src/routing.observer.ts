@@ -1,0 +1,76 @@
+import { Injectable } from '@nestjs/common';
+import { settled, type ChatCall, type ChatReply, type ReplyEnd } from '@sluice/kernel';
+import { DeferredWork } from '@sluice/observability';
+import type { RouteDecision } from './decisions/decision.js';
+import { DecisionLog } from './decisions/decision.log.js';
+import { inspectAnswer } from './inspection/inspect-answer.js';
+import { RoutingLearning } from './learning/routing.learning.js';
+import { RoutingMetrics } from './routing.metrics.js';
+
+/** Errors that say something about the model; refusals of ours and the caller's mistakes do not. */
+const MODEL_FAULTS: ReadonlySet<string> = new Set(['upstream_error', 'upstream_timeout']);
+
+/** Watches how routed calls end: success by model and grade, inspections, money saved, lines for the replay. */
+@Injectable()
+export class RoutingObserver {
+  constructor(
+    private readonly learning: RoutingLearning,
+    private readonly metrics: RoutingMetrics,
+    private readonly log: DecisionLog,
+    private readonly deferred: DeferredWork,
+  ) {}
+
+  /** Runs the decided attempts and learns from their end, however that comes about. */
+  watch(
+    call: ChatCall,
+    decision: RouteDecision,
+    run: () => Promise<ChatReply>,
+  ): Promise<ChatReply> {
+    return settled(run, (settlement) => {
+      this.record(call, decision, settlement.kind === 'ended' ? settlement.end : undefined);
+    });
+  }
+
+  /** @param end undefined when every attempt failed before an answer began */
+  record(call: ChatCall, decision: RouteDecision, end: ReplyEnd | undefined): void {
+    this.#learn(call, decision, end);
+    if (end === undefined) return;
+    this.#saved(call, end);
+    this.log.close(call, {
+      input: end.usage.input,
+      output: end.usage.output,
+      ok: end.outcome === 'completed',
+    });
+  }
+
+  #learn(call: ChatCall, decision: RouteDecision, end: ReplyEnd | undefined): void {
+    const { grade } = decision;
+    if (grade === undefined) return;
+    const attempts = call.journal.attempts;
+    for (const attempt of attempts) {
+      if (attempt.outcome === 'failed' && MODEL_FAULTS.has(attempt.errorCode ?? '')) {
+        this.learning.ledger.record(attempt.model, grade, false);
+      }
+    }
+    const answered = attempts.findLast((attempt) => attempt.outcome !== 'failed')?.model;
+    if (end?.outcome !== 'completed' || answered === undefined) return;
+    const { message } = end;
+    if (decision.features === undefined || message === undefined) {
+      this.learning.ledger.record(answered, grade, true);
+      return;
+    }
+    // Inspection reads the whole answer: after the caller has it, not before.
+    this.deferred.run('inspect answer', () => {
+      this.learning.ledger.record(answered, grade, inspectAnswer(call.prompt, message()).ok);
+      return undefined;
+    });
+  }
+
+  #saved(call: ChatCall, end: ReplyEnd): void {
+    const alternative = call.journal.routing?.alternativeMicroUsdPerToken;
+    if (alternative === undefined || end.usage.input + end.usage.output === 0) return;
+    const dearest = end.usage.input * alternative.input + end.usage.output * alternative.output;
+    const saved = (dearest - end.costMicroUsd) / 1e6;
+    if (saved > 0) this.metrics.savedUsd.inc(saved);
+  }
+}

@@ -1,0 +1,145 @@
+import {
+  ChatChunk,
+  type ChatCall,
+  type ChatEvent,
+  type GatewayError,
+  type Usage,
+} from '@sluice/kernel';
+import type { DialectStreamReader, SseEvent } from '../provider-dialect.js';
+import { FrameScanner } from './openai-chat.scan.js';
+import {
+  argumentsText,
+  finishOf,
+  usageOf,
+  type WireText,
+  type WireUsage,
+} from './openai-chat.message.js';
+
+interface WireChunk {
+  readonly id?: string;
+  readonly model?: string;
+  readonly created?: number;
+  readonly choices?: readonly {
+    readonly index?: number;
+    readonly delta?: WireText | null;
+    readonly finish_reason?: string | null;
+    readonly logprobs?: unknown;
+  }[];
+  readonly usage?: WireUsage | null;
+}
+
+const OPEN_BRACE = 123;
+
+/**
+ * Reads a Chat Completions stream by looking for a handful of keys in the text of each frame: parsing JSON that
+ * a same-dialect caller receives word for word would be the dearest thing done for it.
+ */
+export class OpenAiChatReader implements DialectStreamReader {
+  #usage: Usage | undefined;
+  #produced = 0;
+  #finished = 0;
+  #done = false;
+  #first = true;
+  readonly #scanner = new FrameScanner();
+  readonly #choices: number;
+
+  constructor(
+    call: ChatCall,
+    private readonly failure: (body: unknown) => GatewayError,
+  ) {
+    this.#choices = typeof call.body.n === 'number' ? call.body.n : 1;
+  }
+
+  read({ data }: SseEvent): ChatChunk | undefined {
+    if (data === '[DONE]') {
+      this.#done = true;
+      return undefined;
+    }
+    if (data === '') return undefined;
+    if (data.charCodeAt(0) !== OPEN_BRACE) throw new SyntaxError('a frame is not a JSON object');
+    const found = this.#scanner.scan(data);
+    if (found.hasError) this.#refuse(data);
+    this.#produced += found.said;
+    this.#finished += found.finished;
+    if (found.hasUsage) this.#usage = usageOf((JSON.parse(data) as WireChunk).usage) ?? this.#usage;
+    const first = this.#first;
+    this.#first = false;
+    return ChatChunk.lazy({ dialect: 'openai-chat', data }, () => eventsIn(data, first));
+  }
+
+  usage(): Usage | undefined {
+    return this.#usage;
+  }
+
+  produced(): number {
+    return this.#produced;
+  }
+
+  /** Some servers never send `[DONE]`; a finish reason for every choice says the same. */
+  done(): boolean {
+    return this.#done || this.#finished >= this.#choices;
+  }
+
+  #refuse(data: string): void {
+    const body = JSON.parse(data) as { error?: unknown };
+    if (typeof body.error === 'object' ? body.error !== null : typeof body.error === 'string') {
+      throw this.failure(body);
+    }
+  }
+}
+
+/** The neutral events of one frame. A frame that is not JSON means nothing: it must not throw here. */
+function eventsIn(data: string, first: boolean): ChatEvent[] {
+  try {
+    return eventsOf(JSON.parse(data) as WireChunk, first);
+  } catch {
+    // Neither JSON nor of the expected shape.
+    return [];
+  }
+}
+
+function eventsOf(wire: WireChunk, first: boolean): ChatEvent[] {
+  const events: ChatEvent[] = [];
+  if (first) {
+    events.push({
+      type: 'start',
+      id: wire.id ?? '',
+      model: wire.model ?? '',
+      ...(wire.created === undefined ? {} : { created: wire.created }),
+    });
+  }
+  for (const item of wire.choices ?? []) {
+    const choice = item.index ?? 0;
+    addDelta(events, choice, item.delta ?? {}, item.logprobs);
+    if (item.finish_reason)
+      events.push({ type: 'finish', choice, reason: finishOf(item.finish_reason) });
+  }
+  const usage = usageOf(wire.usage);
+  if (usage !== undefined) events.push({ type: 'usage', usage });
+  return events;
+}
+
+function addDelta(events: ChatEvent[], choice: number, delta: WireText, logprobs: unknown): void {
+  const reasoning = delta.reasoning_content ?? delta.reasoning;
+  if (reasoning) events.push({ type: 'reasoning', choice, text: reasoning });
+  const known = logprobs !== undefined && logprobs !== null;
+  if (delta.content || known) {
+    events.push({
+      type: 'text',
+      choice,
+      text: delta.content ?? '',
+      ...(known ? { logprobs } : {}),
+    });
+  }
+  if (delta.refusal) events.push({ type: 'refusal', choice, text: delta.refusal });
+  for (const [at, call] of (delta.tool_calls ?? []).entries()) {
+    events.push({
+      type: 'tool_call',
+      choice,
+      index: call.index ?? at,
+      ...(call.id ? { id: call.id } : {}),
+      ...(call.function?.name ? { name: call.function.name } : {}),
+      arguments: argumentsText(call.function?.arguments),
+    });
+  }
+}

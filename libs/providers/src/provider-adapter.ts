@@ -1,0 +1,43 @@
+import type { ChatCall, ChatChunk, ChatMessage, Target, Usage, WireBody } from '@sluice/kernel';
+
+/**
+ * An upstream's chunks. `take` gives one that is here already, without the cost of a promise; undefined means: ask
+ * `next`. It may throw what `next` would reject with.
+ */
+export interface ChunkSource extends AsyncIterable<ChatChunk> {
+  take?(): ChatChunk | undefined;
+}
+
+/** What an upstream answered. The first chunk of a stream has not been awaited yet. */
+export type ProviderAnswer =
+  | { readonly kind: 'message'; readonly message: ChatMessage; readonly wire?: WireBody }
+  | {
+      readonly kind: 'stream';
+      readonly chunks: ChunkSource;
+      /** The provider's report so far; undefined until it has said anything. */
+      readonly usage: () => Usage | undefined;
+      /** Characters of output so far, where the adapter knows without parsing each chunk. */
+      readonly produced?: () => number;
+    };
+
+export interface EmbeddingRequest {
+  readonly inputs: readonly (string | readonly number[])[];
+  readonly dimensions?: number;
+  readonly user?: string;
+}
+export interface EmbeddingAnswer {
+  readonly vectors: readonly (readonly number[])[];
+  readonly usage: Usage;
+}
+
+/**
+ * One provider kind's way of being asked. Throws GatewayError (`upstream_error`, `upstream_timeout`,
+ * `rate_limited` with `upstream` set, `invalid_request` for what the target cannot express).
+ * Knows nothing of retries, breakers, slots or money.
+ */
+export abstract class ProviderAdapter {
+  abstract chat(call: ChatCall, target: Target, signal: AbortSignal): Promise<ProviderAnswer>;
+  embed?(request: EmbeddingRequest, target: Target, signal: AbortSignal): Promise<EmbeddingAnswer>;
+  /** Closes sockets. */
+  abstract close(): Promise<void>;
+}

@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { HttpClientModule } from '@sluice/http-client';
+import { ModelCatalogModule } from '@sluice/model-catalog';
+import { AttemptRunner } from './engine/attempt.runner.js';
+import { TargetHealth } from './engine/target.health.js';
+import { ProviderMetrics } from './provider.metrics.js';
+import { ProviderRegistry } from './provider.registry.js';
+
+/** Needs ConfigStore, Clock, Logger and Metrics from the application. */
+@Module({
+  imports: [HttpClientModule, ModelCatalogModule],
+  providers: [AttemptRunner, ProviderMetrics, ProviderRegistry, TargetHealth],
+  exports: [AttemptRunner, ProviderRegistry, TargetHealth],
+})
+export class ProvidersModule {}

@@ -1,0 +1,18 @@
+export { ChatModule } from './chat.module.js';
+export { collect } from './collect.js';
+export {
+  CompletionBatchRunner,
+  type BatchOptions,
+  type BatchResult,
+} from './completion-batch.runner.js';
+export {
+  EmbeddingService,
+  type EmbeddingInput,
+  type EmbeddingOptions,
+  type EmbeddingResult,
+} from './embedding.service.js';
+export { CHAT_INTERCEPTORS, ChatPipeline } from './pipeline.js';
+export { anthropicStatus } from './wire/anthropic.format.js';
+export { ResponseHistory } from './wire/response-history.js';
+export { WireCatalogue } from './wire/wire-catalogue.js';
+export type { WireDialect, WireStream } from './wire/wire-dialect.js';

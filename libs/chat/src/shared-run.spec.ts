@@ -1,0 +1,269 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  ChatCall,
+  ChatChunk,
+  ChatReply,
+  GatewayError,
+  SYSTEM_CALLER,
+  usage,
+  type ChatHandler,
+  type ChatMessage,
+  type ReplyEnd,
+  type Target,
+} from '@sluice/kernel';
+import { SharedRun } from './shared-run.js';
+import { compose } from './compose.js';
+
+const target = { model: 'm', provider: 'p' } as Target;
+const bill = { usage: usage({ input: 1, output: 2 }), costMicroUsd: 5 };
+
+function callOf(id: string, stream = true): { call: ChatCall; leave: () => void } {
+  const client = new AbortController();
+  const call = new ChatCall({
+    id,
+    caller: SYSTEM_CALLER,
+    dialect: 'openai-chat',
+    model: 'm',
+    stream,
+    body: {},
+    signal: client.signal,
+    parse: () => ({ messages: [] }),
+  });
+  return { call, leave: () => client.abort() };
+}
+
+/** An upstream that sends what the test hands it, when it hands it. */
+class Faucet {
+  runs = 0;
+  closed = 0;
+  signal: AbortSignal | undefined;
+  runCall: ChatCall | undefined;
+  readonly #queue: (string | Error | null)[] = [];
+  #wake: (() => void) | undefined;
+
+  send(...items: (string | Error | null)[]): void {
+    this.#queue.push(...items);
+    this.#wake?.();
+  }
+
+  readonly handler: ChatHandler = async (call) => {
+    this.runs++;
+    this.signal = call.signal;
+    this.runCall = call;
+    await call.hold.cover(target);
+    const next = async (): Promise<IteratorResult<ChatChunk>> => {
+      while (this.#queue.length === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      const item = this.#queue.shift();
+      if (item instanceof Error) throw item;
+      if (item === null || item === undefined) return { done: true, value: undefined };
+      return { done: false, value: ChatChunk.of({ type: 'text', choice: 0, text: item }) };
+    };
+    return ChatReply.stream(
+      {
+        [Symbol.asyncIterator]: () => ({
+          next,
+          return: async () => {
+            this.closed++;
+            return { done: true, value: undefined };
+          },
+        }),
+      },
+      () => bill,
+    );
+  };
+}
+
+function textOfChunk(chunk: ChatChunk): string {
+  return chunk.events.map((e) => (e.type === 'text' ? e.text : '')).join('');
+}
+
+async function readAll(reply: ChatReply): Promise<string> {
+  let out = '';
+  for await (const chunk of reply.chunks()) out += textOfChunk(chunk);
+  return out;
+}
+
+function ended(reply: ChatReply): ReplyEnd[] {
+  const ends: ReplyEnd[] = [];
+  reply.observe({ onEnd: (end) => ends.push(end) });
+  return ends;
+}
+
+describe('a run shared by identical calls', () => {
+  it('asks the upstream once, gives everybody the whole stream, and charges the first', async () => {
+    const tap = new Faucet();
+    let over = 0;
+    const a = callOf('a');
+    const b = callOf('b');
+    const run = new SharedRun(a.call, tap.handler, () => over++);
+    const [first, second] = [await run.join(a.call), await run.join(b.call)];
+    const [endA, endB] = [ended(first), ended(second)];
+    tap.send('x', 'y', null);
+    expect(await Promise.all([readAll(first), readAll(second)])).toEqual(['xy', 'xy']);
+    expect(tap.runs).toBe(1);
+    expect(over).toBe(1);
+    expect(endA[0]?.costMicroUsd).toBe(5);
+    expect(endB[0]).toMatchObject({ outcome: 'completed', costMicroUsd: 0 });
+    expect(b.call.journal.cache?.verdict).toBe('coalesced');
+    expect(a.call.journal.cache).toBeUndefined();
+  });
+
+  it('gives a late joiner what was already sent', async () => {
+    const tap = new Faucet();
+    const a = callOf('a');
+    const run = new SharedRun(a.call, tap.handler, () => undefined);
+    const first = (await run.join(a.call)).chunks();
+    tap.send('x', 'y');
+    await first.next();
+    await first.next();
+    const late = await run.join(callOf('b').call);
+    tap.send('z', null);
+    expect(await readAll(late)).toBe('xyz');
+    await first.return?.();
+  });
+
+  it('does not let a slow reader stall a fast one', async () => {
+    const tap = new Faucet();
+    const [a, b] = [callOf('a'), callOf('b')];
+    const run = new SharedRun(a.call, tap.handler, () => undefined);
+    const slow = await run.join(a.call);
+    const fast = await run.join(b.call);
+    tap.send('1', '2', '3', null);
+    expect(await readAll(fast)).toBe('123');
+    expect(await readAll(slow)).toBe('123');
+  });
+
+  it('goes on when the leader leaves, and charges the reader who is still there', async () => {
+    const tap = new Faucet();
+    const [a, b] = [callOf('a'), callOf('b')];
+    let covered: Target | undefined;
+    b.call.hold = {
+      cover: async (t) => {
+        covered = t;
+      },
+      progress: () => 'go',
+    };
+    const run = new SharedRun(a.call, tap.handler, () => undefined);
+    const first = await run.join(a.call);
+    const second = await run.join(b.call);
+    const [endA, endB] = [ended(first), ended(second)];
+    tap.send('x');
+    const reading = first.chunks();
+    await reading.next();
+    await reading.return?.();
+    expect(tap.signal?.aborted).toBe(false);
+    expect(covered).toBe(target);
+    tap.send('y', null);
+    expect(await readAll(second)).toBe('xy');
+    expect(endA[0]).toMatchObject({ outcome: 'abandoned', costMicroUsd: 0 });
+    expect(endB[0]).toMatchObject({ outcome: 'completed', costMicroUsd: 5 });
+  });
+
+  it('aborts the upstream only when the last reader has left, who then pays for what was made', async () => {
+    const tap = new Faucet();
+    const [a, b] = [callOf('a'), callOf('b')];
+    const run = new SharedRun(a.call, tap.handler, () => undefined);
+    const first = await run.join(a.call);
+    const second = await run.join(b.call);
+    const [endA, endB] = [ended(first), ended(second)];
+    await first.abandon();
+    expect(tap.signal?.aborted).toBe(false);
+    expect(run.joinable).toBe(true);
+    await second.abandon();
+    expect(tap.signal?.aborted).toBe(true);
+    expect(tap.closed).toBe(1);
+    expect(run.joinable).toBe(false);
+    expect([endA[0]?.costMicroUsd, endB[0]?.costMicroUsd]).toEqual([0, 5]);
+  });
+
+  it('frees a caller who leaves while the upstream has not answered yet', async () => {
+    const a = callOf('a');
+    let aborted = false;
+    const run = new SharedRun(
+      a.call,
+      (call) =>
+        new Promise((_resolve, reject) => {
+          call.signal.addEventListener('abort', () => {
+            aborted = true;
+            reject(new GatewayError('client_closed', 'left'));
+          });
+        }),
+      () => undefined,
+    );
+    const joining = run.join(a.call);
+    a.leave();
+    await expect(joining).rejects.toMatchObject({ code: 'client_closed' });
+    expect(aborted).toBe(true);
+  });
+
+  it('tells every reader of a failure midway', async () => {
+    const tap = new Faucet();
+    const [a, b] = [callOf('a'), callOf('b')];
+    const run = new SharedRun(a.call, tap.handler, () => undefined);
+    const replies = [await run.join(a.call), await run.join(b.call)];
+    tap.send('x', new GatewayError('upstream_error', 'cut'));
+    const results = await Promise.allSettled(replies.map(readAll));
+    expect(results.map((r) => r.status)).toEqual(['rejected', 'rejected']);
+  });
+
+  it('shares a finished message, charged once', async () => {
+    const message: ChatMessage = {
+      id: 'm',
+      model: 'm',
+      created: 1,
+      choices: [],
+      usage: bill.usage,
+    };
+    const [a, b] = [callOf('a', false), callOf('b', false)];
+    const run = new SharedRun(
+      a.call,
+      async () => ChatReply.message(message, { bill }),
+      () => undefined,
+    );
+    const replies = await Promise.all([run.join(a.call), run.join(b.call)]);
+    const ends = replies.map(ended);
+    expect(replies.map((r) => r.take())).toEqual([message, message]);
+    expect(ends.map((e) => e[0]?.costMicroUsd)).toEqual([5, 0]);
+  });
+
+  it('passes a refusal on to everybody', async () => {
+    const [a, b] = [callOf('a'), callOf('b')];
+    const run = new SharedRun(
+      a.call,
+      () => Promise.reject(new GatewayError('overloaded', 'full')),
+      () => undefined,
+    );
+    const results = await Promise.allSettled([run.join(a.call), run.join(b.call)]);
+    expect(results.every((r) => r.status === 'rejected')).toBe(true);
+  });
+});
+
+describe('compose', () => {
+  it('runs interceptors from the outermost inwards', async () => {
+    const order: string[] = [];
+    const layer = (name: string) => ({
+      around: (call: ChatCall, next: ChatHandler) => {
+        order.push(name);
+        return next(call);
+      },
+    });
+    const run = compose([layer('a'), layer('b')], async () => ChatReply.message({} as ChatMessage));
+    await run(callOf('x').call);
+    expect(order).toEqual(['a', 'b']);
+  });
+
+  it('refuses an interceptor that calls next() twice', async () => {
+    const twice = {
+      around: async (call: ChatCall, next: ChatHandler) => {
+        await next(call);
+        return next(call);
+      },
+    };
+    const run = compose([twice], async () => ChatReply.message({} as ChatMessage));
+    await expect(run(callOf('x').call)).rejects.toThrow('twice');
+  });
+});

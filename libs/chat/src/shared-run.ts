@@ -1,0 +1,250 @@
+import {
+  ChatReply,
+  GatewayError,
+  NO_USAGE,
+  asGatewayError,
+  type Bill,
+  type ChatCall,
+  type ChatChunk,
+  type ChatHandler,
+  type Outcome,
+  type ReplyEnd,
+  type SpendHold,
+  type Target,
+} from '@sluice/kernel';
+
+/** Chunks kept for late joiners and slow readers. A run that has sent more takes nobody new. */
+const MAX_CHUNKS = 50_000;
+
+interface Reader {
+  readonly call: ChatCall;
+  position: number;
+  left: boolean;
+}
+
+const FREE: Bill = { usage: NO_USAGE, costMicroUsd: 0 };
+
+/**
+ * One upstream run read by several identical calls of one caller.
+ *
+ * - Late joiners get what was already sent. The upstream is pulled at the pace of the fastest reader.
+ * - The earliest reader still present pays: its hold covers the run, its bill is the run's bill.
+ * - The run is aborted when the last reader has left.
+ */
+export class SharedRun {
+  readonly #readers: Reader[] = [];
+  readonly #abort = new AbortController();
+  readonly #runCall: ChatCall;
+  readonly #reply: Promise<ChatReply>;
+  readonly #chunks: ChatChunk[] = [];
+  readonly #onOver: () => void;
+  #iterator: AsyncIterator<ChatChunk> | undefined;
+  #pulling: Promise<void> | undefined;
+  #end: ReplyEnd | undefined;
+  #failure: GatewayError | undefined;
+  #finished = false;
+  #over = false;
+  #target: Target | undefined;
+  #payerAtEnd: Reader | undefined;
+
+  constructor(leader: ChatCall, next: ChatHandler, onOver: () => void) {
+    this.#onOver = onOver;
+    this.#runCall = leader.with({ signal: this.#abort.signal });
+    this.#runCall.hold = this.#payersHold();
+    this.#readers.push({ call: leader, position: 0, left: false });
+    this.#reply = this.#start(next);
+    // Readers await it themselves; without readers nobody must be told.
+    this.#reply.catch(() => undefined);
+  }
+
+  /** Takes part in the run. The first to join is its leader. */
+  async join(call: ChatCall): Promise<ChatReply> {
+    let reader = this.#readers.find((r) => r.call === call);
+    const leading = reader !== undefined;
+    if (reader === undefined) {
+      reader = { call, position: 0, left: false };
+      this.#readers.push(reader);
+    }
+    const me = reader;
+    let reply: ChatReply;
+    try {
+      reply = await leavable(this.#reply, call.signal);
+    } catch (error) {
+      this.#leave(me);
+      throw error;
+    } finally {
+      this.#copyFacts(me, leading);
+    }
+    const message = reply.peek();
+    if (message !== undefined) {
+      const end = this.#end;
+      const bill = this.#payer() === me && end !== undefined ? end : FREE;
+      return ChatReply.message(message, {
+        ...(reply.wire === undefined ? {} : { wire: reply.wire }),
+        bill: { usage: bill.usage, costMicroUsd: bill.costMicroUsd },
+      });
+    }
+    return ChatReply.stream(this.#read(me), (outcome) => this.#billOf(me, outcome));
+  }
+
+  get joinable(): boolean {
+    return !this.#over && this.#chunks.length < MAX_CHUNKS && this.#readers.some((r) => !r.left);
+  }
+
+  async #start(next: ChatHandler): Promise<ChatReply> {
+    try {
+      const reply = await next(this.#runCall);
+      reply.observe({
+        onEnd: (end) => {
+          this.#end = end;
+          this.#payerAtEnd = this.#payer();
+        },
+      });
+      if (reply.kind === 'message') {
+        reply.take();
+        this.#close();
+      } else {
+        this.#iterator = reply.chunks();
+      }
+      return reply;
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+  }
+
+  #read(reader: Reader): AsyncIterable<ChatChunk> {
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: async (): Promise<IteratorResult<ChatChunk>> => {
+          while (reader.position >= this.#chunks.length) {
+            if (this.#failure !== undefined) throw this.#failure;
+            if (this.#finished) return { done: true, value: undefined };
+            this.#pulling ??= this.#pull();
+            await this.#pulling;
+          }
+          const value = this.#chunks[reader.position++];
+          if (value === undefined) return { done: true, value: undefined };
+          return { done: false, value };
+        },
+        return: async (): Promise<IteratorResult<ChatChunk>> => {
+          this.#leave(reader);
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+  }
+
+  /** Fetches one chunk for everybody. */
+  async #pull(): Promise<void> {
+    try {
+      const step = await this.#iterator?.next();
+      if (step === undefined || step.done === true) {
+        this.#finished = true;
+        this.#close();
+      } else {
+        this.#chunks.push(step.value);
+      }
+    } catch (error) {
+      this.#failure = asGatewayError(error);
+      this.#close();
+    } finally {
+      this.#pulling = undefined;
+    }
+  }
+
+  #billOf(reader: Reader, outcome: Outcome): Bill {
+    // A reader that leaves before the end asks first: it is still present, and pays only if nobody is left.
+    if (outcome === 'abandoned') this.#leave(reader);
+    const end = this.#end;
+    if (end === undefined) return FREE;
+    const paid = this.#payerAtEnd === reader;
+    return {
+      usage: paid ? end.usage : NO_USAGE,
+      costMicroUsd: paid ? end.costMicroUsd : 0,
+      ...(end.message === undefined ? {} : { message: end.message }),
+    };
+  }
+
+  #leave(reader: Reader): void {
+    if (reader.left) return;
+    const paying = this.#payer() === reader;
+    const last = this.#readers.every((r) => r === reader || r.left);
+    if (last && !this.#over) {
+      // Ends the run's reply while this reader still counts as its payer: the tokens made so far are its.
+      this.#close();
+      this.#abort.abort(new GatewayError('client_closed', 'Every reader of the call has left.'));
+      void this.#iterator?.return?.();
+    }
+    reader.left = true;
+    if (paying && !last && !this.#over && this.#target !== undefined) {
+      // The next reader's hold takes over. A refusal cannot stop an answer that is being made: settling charges it.
+      void this.#payer()
+        ?.call.hold.cover(this.#target)
+        .catch(() => undefined);
+    }
+  }
+
+  #payer(): Reader | undefined {
+    return this.#readers.find((r) => !r.left);
+  }
+
+  #payersHold(): SpendHold {
+    return {
+      cover: (target) => {
+        this.#target = target;
+        return this.#payer()?.call.hold.cover(target) ?? Promise.resolve();
+      },
+      progress: (tokens) => this.#payer()?.call.hold.progress(tokens) ?? 'go',
+    };
+  }
+
+  /** What the run wrote down belongs to each reader's story; attempts alone are the payer's. */
+  #copyFacts(reader: Reader, leading: boolean): void {
+    const from = this.#runCall.journal;
+    const to = reader.call.journal;
+    to.routing = from.routing;
+    to.path = from.path;
+    to.upstreamMs += from.upstreamMs;
+    Object.assign(to.headers, from.headers);
+    if (leading) {
+      to.attempts.push(...from.attempts);
+    } else {
+      const served = from.attempts.at(-1);
+      to.cache = {
+        verdict: 'coalesced',
+        tier: 'coalesced',
+        ...(served?.costMicroUsd === undefined ? {} : { savedMicroUsd: served.costMicroUsd }),
+        ...(served === undefined
+          ? {}
+          : { answeredBy: { model: served.model, provider: served.provider } }),
+      };
+    }
+  }
+
+  #close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#onOver();
+  }
+}
+
+/** Waits for `promise`, but no longer than the caller does. */
+async function leavable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const left = (): GatewayError => new GatewayError('client_closed', 'The client has left.');
+  if (signal.aborted) throw left();
+  let onAbort: (() => void) | undefined;
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<never>((_, reject) => {
+        onAbort = () => {
+          reject(left());
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+      }),
+    ]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}

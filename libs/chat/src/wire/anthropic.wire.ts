@@ -1,0 +1,44 @@
+import type { ChatCall, ChatMessage, GatewayError, Prompt } from '@sluice/kernel';
+import { anthropicError, formatMessages } from './anthropic.format.js';
+import { parseMessagesBody } from './anthropic.parse.js';
+import { AnthropicStream } from './anthropic.stream.js';
+import { bodyOf, optionalBoolean, optionalString } from './field.check.js';
+import { WireDialect, type ParsedBody, type WireStream } from './wire-dialect.js';
+
+/** Anthropic Messages. */
+export class AnthropicWire extends WireDialect {
+  readonly name = 'anthropic';
+
+  parse(value: unknown): ParsedBody {
+    const body = bodyOf(value);
+    const prompt = parseMessagesBody(body, { maxTokens: true });
+    return {
+      model: optionalString(body, 'model') ?? '',
+      stream: optionalBoolean(body, 'stream') ?? false,
+      // Messages streams always report usage.
+      includeUsage: true,
+      prompt: () => prompt,
+    };
+  }
+
+  /** The body of `/v1/messages/count_tokens`: a message body that asks for no answer. */
+  parseCount(value: unknown): { readonly model: string; readonly prompt: Prompt } {
+    const body = bodyOf(value);
+    return {
+      model: optionalString(body, 'model') ?? '',
+      prompt: parseMessagesBody(body, { maxTokens: false }),
+    };
+  }
+
+  format(message: ChatMessage): Record<string, unknown> {
+    return formatMessages(message);
+  }
+
+  stream(call: ChatCall): WireStream {
+    return new AnthropicStream(call);
+  }
+
+  error(error: GatewayError, requestId: string): Record<string, unknown> {
+    return anthropicError(error, requestId);
+  }
+}

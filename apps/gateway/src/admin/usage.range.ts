@@ -1,0 +1,31 @@
+const DAY_MS = 86_400_000;
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
+const DEFAULT_DAYS = 30;
+const DEFAULT_DAYS_BY_HOUR = 7;
+
+interface AskedRange {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly group_by?: readonly string[];
+  readonly caller?: string | undefined;
+}
+
+/**
+ * The range that was asked for, as moments: `to` is exclusive, but a day given as `to` is part of it.
+ * Without `from` it begins 30 days before its end: 7 days when hours are asked for, one when callers' hours are.
+ */
+export function usageRange(asked: AskedRange, nowMs: number): { from: Date; to: Date } {
+  const to = asked.to === undefined ? nowMs : endOf(asked.to);
+  const from = asked.from === undefined ? to - defaultDays(asked) * DAY_MS : Date.parse(asked.from);
+  return { from: new Date(from), to: new Date(to) };
+}
+
+function endOf(moment: string): number {
+  return DATE.test(moment) ? Date.parse(moment) + DAY_MS : Date.parse(moment);
+}
+
+function defaultDays({ group_by: groups = [], caller }: AskedRange): number {
+  if (!groups.includes('hour')) return DEFAULT_DAYS;
+  const eventsOfAll = groups.includes('caller') && caller === undefined;
+  return eventsOfAll ? 1 : DEFAULT_DAYS_BY_HOUR;
+}

@@ -1,0 +1,58 @@
+import { Global, Module } from '@nestjs/common';
+import { AuthModule } from '@sluice/auth';
+import { ResponseHistory } from '@sluice/chat';
+import { ProvidersModule } from '@sluice/providers';
+import { AuditTrail } from '@sluice/rate-limit';
+import {
+  ExperimentStore,
+  FlagStore,
+  GradeCeiling,
+  PostgresExperimentStore,
+  PostgresFlagStore,
+  ShadowRunner,
+  TargetHealth,
+} from '@sluice/routing';
+import { TokenLimitsModule } from '@sluice/token-limits';
+import { UsageModule } from '@sluice/usage';
+import { AuthAuditTrail } from './audit.binding.js';
+import { PipelineFreshAnswer, PipelineWarmRunner, ProviderEmbeddings } from './cache.bindings.js';
+import { LatePipeline } from './late-pipeline.js';
+import { StoredResponses } from './response-history.binding.js';
+import {
+  BudgetGradeCeiling,
+  PipelineShadowRunner,
+  ProvidersTargetHealth,
+} from './routing.bindings.js';
+
+/** Every crossing from one room to another, on one screen: the port on the left, who serves it on the right. */
+@Global()
+@Module({
+  imports: [AuthModule, ProvidersModule, TokenLimitsModule, UsageModule],
+  providers: [
+    LatePipeline,
+    PipelineFreshAnswer,
+    PipelineWarmRunner,
+    ProviderEmbeddings,
+    { provide: AuditTrail, useClass: AuthAuditTrail },
+    { provide: ResponseHistory, useClass: StoredResponses },
+    { provide: TargetHealth, useClass: ProvidersTargetHealth },
+    { provide: GradeCeiling, useClass: BudgetGradeCeiling },
+    { provide: ShadowRunner, useClass: PipelineShadowRunner },
+    { provide: FlagStore, useClass: PostgresFlagStore },
+    { provide: ExperimentStore, useClass: PostgresExperimentStore },
+  ],
+  exports: [
+    LatePipeline,
+    PipelineFreshAnswer,
+    PipelineWarmRunner,
+    ProviderEmbeddings,
+    AuditTrail,
+    ResponseHistory,
+    TargetHealth,
+    GradeCeiling,
+    ShadowRunner,
+    FlagStore,
+    ExperimentStore,
+  ],
+})
+export class BindingsModule {}

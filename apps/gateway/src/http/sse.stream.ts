@@ -1,0 +1,94 @@
+import { Readable } from 'node:stream';
+import { asGatewayError, type ChatCall, type ChatChunk, type ChatReply } from '@sluice/kernel';
+import type { WireStream } from '@sluice/chat';
+
+export interface SseOptions {
+  readonly heartbeatMs: number;
+  /** The `sluice` field of the last usage event, asked when the stream has ended; undefined when not wanted. */
+  readonly extra: (() => Readonly<Record<string, unknown>>) | undefined;
+}
+
+/**
+ * A reply's stream as SSE bytes, pulled by the socket's own back-pressure. Silence is filled with heartbeats;
+ * a failure ends with the dialect's error frame; a client that leaves abandons the reply.
+ */
+export class SseStream extends Readable {
+  readonly #chunks: AsyncIterator<ChatChunk>;
+  readonly #heartbeat: NodeJS.Timeout;
+  #pulling = false;
+
+  constructor(
+    private readonly call: ChatCall,
+    private readonly reply: ChatReply,
+    private readonly wire: WireStream,
+    private readonly options: SseOptions,
+  ) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#chunks = reply.chunks();
+    this.#heartbeat = setTimeout(() => {
+      this.#beat();
+    }, options.heartbeatMs);
+  }
+
+  override _read(): void {
+    if (!this.#pulling) void this.#pull();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#heartbeat);
+    void this.reply.abandon();
+    callback(error);
+  }
+
+  /** Ends a live stream with an error frame; used when the server must go. */
+  interrupt(error: unknown): void {
+    if (this.destroyed || this.readableEnded) return;
+    const failure = asGatewayError(error);
+    this.call.journal.error = failure;
+    this.push(this.wire.error(failure, this.call.id));
+    this.#finish();
+    void this.reply.abandon(failure);
+  }
+
+  async #pull(): Promise<void> {
+    this.#pulling = true;
+    try {
+      for (;;) {
+        const step = await this.#chunks.next();
+        if (this.destroyed || this.#over) return;
+        if (step.done === true) {
+          const text = this.wire.end(this.options.extra?.());
+          if (text !== '') this.push(text);
+          this.#finish();
+          return;
+        }
+        const text = this.wire.chunk(step.value);
+        if (text === '') continue;
+        this.call.journal.firstTokenAt ??= performance.now();
+        this.#heartbeat.refresh();
+        if (!this.push(text)) return;
+      }
+    } catch (error) {
+      if (this.destroyed || this.#over) return;
+      const failure = asGatewayError(error);
+      this.call.journal.error = failure;
+      this.push(this.wire.error(failure, this.call.id));
+      this.#finish();
+    } finally {
+      this.#pulling = false;
+    }
+  }
+
+  #over = false;
+  #finish(): void {
+    this.#over = true;
+    clearTimeout(this.#heartbeat);
+    this.push(null);
+  }
+
+  #beat(): void {
+    if (this.destroyed || this.#over) return;
+    this.push(this.wire.heartbeat());
+    this.#heartbeat.refresh();
+  }
+}

@@ -1,0 +1,186 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import Anthropic from '@anthropic-ai/sdk';
+import { startGateway, type GatewayProcess } from '../gateway/gateway-process.js';
+import { ScriptedUpstream, type Script } from '../upstream/scripted-upstream.js';
+import { ANSWERS } from '../dialects/upstreams.js';
+
+let upstream: ScriptedUpstream;
+let gateway: GatewayProcess;
+let direct: Anthropic;
+let through: Anthropic;
+
+beforeAll(async () => {
+  upstream = await ScriptedUpstream.start();
+  gateway = await startGateway({
+    config: `
+providers:
+  - { id: claude, kind: anthropic, baseUrl: "${upstream.url}", apiKey: secret-upstream-key }
+  - { id: open, kind: openai, baseUrl: "${upstream.url}/v1", auth: none }
+  - { id: gem, kind: gemini, baseUrl: "${upstream.url}", apiKey: gemini-key }
+models:
+  - { id: claude-test, provider: claude, grade: simple, price: { input: 1, output: 5 }, contextTokens: 200000, maxOutputTokens: 8192, capabilities: [tools, vision, json, files, reasoning], retries: 0 }
+  - { id: gpt-test, provider: open, price: { input: 1, output: 5 }, contextTokens: 200000, maxOutputTokens: 8192, capabilities: [tools, vision, json, files, reasoning], retries: 0 }
+  - { id: gemini-test, provider: gem, upstream: gemini-2.5-pro, price: { input: 1, output: 5 }, contextTokens: 200000, maxOutputTokens: 8192, capabilities: [tools, vision, json, files, reasoning], retries: 0 }
+cache: { enabled: false }`,
+  });
+  direct = new Anthropic({ apiKey: 'k', baseURL: upstream.url, maxRetries: 0 });
+  through = new Anthropic({ apiKey: gateway.adminKey, baseURL: gateway.url, maxRetries: 0 });
+});
+afterAll(async () => {
+  await gateway.stop();
+  await upstream.close();
+});
+afterEach(() => upstream.reset());
+
+const of = (dialect: string) => ANSWERS.find((answer) => answer.dialect === dialect)!;
+const claude = of('anthropic');
+const sse = claude.stream.map(({ event, data }) => `event: ${event ?? ''}\ndata: ${data}\n\n`);
+const ask = {
+  model: 'claude-test',
+  max_tokens: 4000,
+  messages: [{ role: 'user' as const, content: 'hi' }],
+};
+const tools = [{ name: 'weather', input_schema: { type: 'object' as const } }];
+
+async function seen(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return JSON.parse(JSON.stringify(await work()));
+  } catch (error) {
+    const { status, error: body } = error as { status: unknown; error: { error?: unknown } };
+    return { status, error: body.error };
+  }
+}
+async function same(
+  script: Script,
+  program: (client: Anthropic) => Promise<unknown>,
+): Promise<any> {
+  upstream.always(script);
+  const expected = await seen(() => program(direct));
+  expect(await seen(() => program(through))).toEqual(expected);
+  return expected;
+}
+async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of stream) all.push(item);
+  return all;
+}
+
+describe('the Anthropic SDK sees the same through the gateway as directly', () => {
+  it('in a message with thinking and tools', async () => {
+    const message = await same({ json: claude.json }, (client) =>
+      client.messages.create({ ...ask, tools, thinking: { type: 'enabled', budget_tokens: 2000 } }),
+    );
+    expect(message.content).toHaveLength(4);
+    const [first, second] = upstream.requests;
+    expect(second!.text).toBe(first!.text);
+    expect(second!.headers['x-api-key']).toBe('secret-upstream-key');
+  });
+
+  it('in a stream, event by event', async () => {
+    const events = await same({ sse, done: false }, async (client) =>
+      collect(await client.messages.create({ ...ask, stream: true })),
+    );
+    expect(events.at(-1).type).toBe('message_stop');
+    const final = await same({ sse, done: false }, (client) =>
+      client.messages.stream(ask).finalMessage(),
+    );
+    expect(final.content[0].signature).toBe('c2lnbmVk');
+  });
+
+  it('in betas and cache marks, which reach the upstream', async () => {
+    upstream.always({ json: claude.json });
+    const system = [
+      { type: 'text' as const, text: 'be brief', cache_control: { type: 'ephemeral' as const } },
+    ];
+    await through.messages.create(
+      { ...ask, system },
+      { headers: { 'anthropic-beta': 'one-2025,two-2026' } },
+    );
+    const [request] = upstream.requests;
+    expect(request!.headers['anthropic-beta']).toBe('one-2025,two-2026');
+    expect(request!.headers['anthropic-version']).toMatch(/^\d{4}-\d\d-\d\d$/);
+    expect(request!.json.system).toEqual(system);
+  });
+
+  it.each([
+    [400, 'invalid_request_error'],
+    [404, 'not_found_error'],
+    [429, 'rate_limit_error'],
+    [529, 'overloaded_error'],
+  ])('in an error with status %d', async (status, type) => {
+    const body = { type: 'error', error: { type, message: `no ${status}` }, request_id: 'req_1' };
+    const raised = await same({ status, json: body }, (client) => client.messages.create(ask));
+    expect(raised).toEqual({ status, error: { type, message: `no ${status}` } });
+  });
+
+  it('in errors of the gateway itself, with a request id', async () => {
+    const error = await through.messages
+      .create({ ...ask, model: 'nobody' })
+      .catch((e: unknown) => e as InstanceType<typeof Anthropic.APIError>);
+    expect(error).toBeInstanceOf(Anthropic.NotFoundError);
+    expect((error as { requestID?: string }).requestID).toBeTruthy();
+  });
+
+  it('when the upstream reports an error inside a stream: the SDK raises', async () => {
+    const failed = [
+      ...sse.slice(0, 7),
+      'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n',
+    ];
+    upstream.always({ sse: failed, done: false, frameDelayMs: 5 });
+    const stream = await through.messages.create({ ...ask, stream: true });
+    await expect(collect(stream)).rejects.toThrow('Overloaded');
+  });
+
+  it('in a count of tokens', async () => {
+    const counted = await through.messages.countTokens({
+      model: 'claude-test',
+      messages: ask.messages,
+    });
+    expect(counted.input_tokens).toBeGreaterThan(0);
+  });
+});
+
+describe('the Anthropic SDK talks to other providers', () => {
+  it.each(['gpt-test', 'gemini-test'])(
+    '%s: tools, thinking and usage, whole and streamed',
+    async (model) => {
+      const answer = of(model === 'gpt-test' ? 'openai-chat' : 'gemini');
+      upstream.always({ json: answer.json });
+      const message = await through.messages.create({ ...ask, model, tools });
+      expect(message.stop_reason).toBe('tool_use');
+      expect(
+        message.content.filter((block) => block.type === 'tool_use').map((block) => block.input),
+      ).toEqual([{ city: 'Oslo' }, { city: 'Rome' }]);
+      expect(message.usage).toMatchObject({
+        input_tokens: 60,
+        cache_read_input_tokens: 40,
+        output_tokens: 30,
+      });
+      upstream.always({ sse: answer.stream.map(({ data }) => `data: ${data}\n\n`), done: false });
+      const final = await through.messages.stream({ ...ask, model, tools }).finalMessage();
+      expect(
+        final.content.map((block) => block.type).filter((type) => type !== 'thinking'),
+      ).toEqual(['text', 'tool_use', 'tool_use']);
+      expect(final.usage).toMatchObject({ input_tokens: 60, output_tokens: 30 });
+    },
+  );
+
+  it('asks Gemini with its key in a header and the model in the path', async () => {
+    upstream.always({ json: of('gemini').json });
+    await through.messages.create({ ...ask, model: 'gemini-test' });
+    const [request] = upstream.requests;
+    expect(request!.path).toBe('/v1beta/models/gemini-2.5-pro:generateContent');
+    expect(request!.headers['x-goog-api-key']).toBe('gemini-key');
+  });
+
+  it('is refused by the name of a field that a provider lacks, unless it allows the loss', async () => {
+    upstream.always({ json: of('openai-chat').json });
+    const odd = { ...ask, model: 'gpt-test', container: 'c1' };
+    await expect(through.messages.create(odd as never)).rejects.toThrow('container');
+    expect(upstream.requests).toHaveLength(0);
+    const { response } = await through.messages
+      .create(odd as never, { headers: { 'x-sluice-unsupported': 'drop' } })
+      .withResponse();
+    expect(response.headers.get('x-sluice-dropped')).toBe('container');
+  });
+});

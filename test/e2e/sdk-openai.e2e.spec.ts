@@ -1,0 +1,226 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import OpenAI from 'openai';
+import { startGateway, upstreamConfig, type GatewayProcess } from '../gateway/gateway-process.js';
+import { ScriptedUpstream, type Script } from '../upstream/scripted-upstream.js';
+import { ANSWERS } from '../dialects/upstreams.js';
+
+let upstream: ScriptedUpstream;
+let gateway: GatewayProcess;
+let direct: OpenAI;
+let through: OpenAI;
+
+beforeAll(async () => {
+  upstream = await ScriptedUpstream.start();
+  gateway = await startGateway({
+    config: `${upstreamConfig(upstream.url)}\ncache: { enabled: false }`,
+  });
+  direct = new OpenAI({ apiKey: 'k', baseURL: upstream.baseUrl, maxRetries: 0 });
+  through = new OpenAI({ apiKey: gateway.adminKey, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
+});
+afterAll(async () => {
+  await gateway.stop();
+  await upstream.close();
+});
+afterEach(() => upstream.reset());
+
+const messages = [{ role: 'user' as const, content: 'hi' }];
+const model = 'gpt-test';
+const answer = ANSWERS.find(({ dialect }) => dialect === 'openai-chat')!;
+const frames = answer.stream.slice(0, -1).map(({ data }) => JSON.parse(data) as object);
+const tools = [
+  { type: 'function' as const, function: { name: 'weather', parameters: { type: 'object' } } },
+];
+
+/** What a program sees: a value, or the error that its SDK raised. */
+async function seen(work: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return JSON.parse(JSON.stringify(await work()));
+  } catch (error) {
+    const { status, code, type, param, message, name } = error as Record<string, unknown>;
+    return { raised: name, status, code, type, param, message };
+  }
+}
+
+/** The same program against the upstream and through the gateway sees the same. */
+async function same(script: Script, program: (client: OpenAI) => Promise<unknown>): Promise<any> {
+  upstream.always(script);
+  const expected = await seen(() => program(direct));
+  expect(await seen(() => program(through))).toEqual(expected);
+  return expected;
+}
+
+async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of stream) all.push(item);
+  return all;
+}
+
+describe('the openai SDK sees the same through the gateway as directly', () => {
+  it.each([
+    ['a completion with parallel tool calls', { tools }],
+    [
+      'vision content',
+      {
+        messages: [
+          {
+            role: 'user' as const,
+            content: [
+              { type: 'image_url' as const, image_url: { url: 'data:image/png;base64,AAAA' } },
+            ],
+          },
+        ],
+      },
+    ],
+    [
+      'output by JSON schema',
+      { response_format: { type: 'json_schema' as const, json_schema: { name: 'r', schema: {} } } },
+    ],
+    ['n = 2', { n: 2 }],
+    ['logprobs', { logprobs: true, top_logprobs: 2 }],
+  ])('in %s', async (_, extra) => {
+    const seenDirectly = await same({ json: answer.json }, (client) =>
+      client.chat.completions.create({ model, messages, ...extra }),
+    );
+    expect(seenDirectly.choices[0].message.tool_calls).toHaveLength(2);
+    const [first, second] = upstream.requests;
+    expect(second!.json).toEqual(first!.json);
+  });
+
+  it('in a stream with usage', async () => {
+    const chunks = await same({ sse: frames }, async (client) =>
+      collect(
+        await client.chat.completions.create({
+          model,
+          messages,
+          stream: true,
+          stream_options: { include_usage: true },
+        }),
+      ),
+    );
+    expect(chunks).toHaveLength(frames.length);
+    expect(chunks.at(-1).usage.total_tokens).toBe(130);
+  });
+
+  it('in a stream without usage: what the gateway asked for itself is taken out again', async () => {
+    upstream.always({ sse: frames });
+    const chunks = await collect(
+      await through.chat.completions.create({ model, messages, stream: true }),
+    );
+    expect(upstream.requests[0]!.json.stream_options).toEqual({ include_usage: true });
+    expect(chunks).toHaveLength(frames.length - 1);
+    expect(chunks.every((chunk) => !('usage' in chunk))).toBe(true);
+  });
+
+  it('in what its helper assembles from a stream', async () => {
+    const done = await same({ sse: frames }, (client) =>
+      client.chat.completions
+        .stream({ model, messages, tools, stream_options: { include_usage: true } })
+        .finalChatCompletion(),
+    );
+    expect(done.choices[0].message.tool_calls[1].function.arguments).toBe('{"city":"Rome"}');
+  });
+
+  it.each([400, 401, 404, 429, 500])('in an error with status %d', async (status) => {
+    const body = {
+      error: { message: `no ${status}`, type: 'some_error', param: 'messages', code: 'some_code' },
+    };
+    upstream.always({ status, json: body });
+    const expected = (await seen(() =>
+      direct.chat.completions.create({ model, messages }),
+    )) as Record<string, unknown>;
+    const got = (await seen(() => through.chat.completions.create({ model, messages }))) as Record<
+      string,
+      unknown
+    >;
+    // A failing upstream is a bad gateway; what the upstream said stays.
+    const mapped = status === 500 ? 502 : status;
+    expect(got).toMatchObject({ code: expected.code, type: expected.type, param: expected.param });
+    expect(got.status).toBe(mapped);
+    expect(got.message).toBe(`${mapped} no ${status}`);
+  });
+
+  it('when it leaves in the middle of a stream: the upstream is closed', async () => {
+    upstream.always({ sse: frames, frameDelayMs: 50, hang: 'after' });
+    const stream = await through.chat.completions.create({ model, messages, stream: true });
+    for await (const _ of stream) break;
+    await upstream.requests[0]!.closed;
+    expect(upstream.requests[0]!.aborted).toBe(true);
+  });
+
+  it('when the upstream dies in the middle of a stream: the SDK raises', async () => {
+    upstream.always({ sse: frames, frameDelayMs: 20, cutAfterBytes: 700 });
+    const stream = await through.chat.completions.create({ model, messages, stream: true });
+    await expect(collect(stream)).rejects.toThrow();
+  });
+});
+
+describe('other routes through the openai SDK', () => {
+  it('answer a response with tool calls and usage', async () => {
+    upstream.always({ json: answer.json });
+    const response = await through.responses.create({
+      model,
+      input: 'hi',
+      tools: [{ type: 'function', name: 'weather', parameters: {}, strict: false }],
+    });
+    expect(response.output_text).toBe('Looking it up.');
+    expect(
+      response.output.filter((item) => item.type === 'function_call').map((item) => item.arguments),
+    ).toEqual(['{"city":"Oslo"}', '{"city":"Rome"}']);
+    expect(response.usage).toMatchObject({ input_tokens: 100, output_tokens: 30 });
+  });
+
+  it('stream a response that its helper assembles', async () => {
+    upstream.always({ sse: frames });
+    const stream = through.responses.stream({ model, input: 'hi' });
+    const events = await collect(stream);
+    const final = await stream.finalResponse();
+    expect(final.output_text).toBe('Looking it up.');
+    expect(events.map(({ type }) => type)).toEqual(
+      expect.arrayContaining([
+        'response.created',
+        'response.output_text.delta',
+        'response.function_call_arguments.done',
+        'response.completed',
+      ]),
+    );
+  });
+
+  it('raise for a response that continues an unknown one', async () => {
+    await expect(
+      through.responses.create({ model, input: 'hi', previous_response_id: 'resp_x' }),
+    ).rejects.toMatchObject({ status: 400, param: 'previous_response_id' });
+  });
+
+  it('raise for a response stream that breaks', async () => {
+    upstream.always({ sse: frames, frameDelayMs: 20, cutAfterBytes: 1500 });
+    const stream = await through.responses.create({ model, input: 'hi', stream: true });
+    await expect(collect(stream)).rejects.toThrow();
+  });
+
+  it('answer and stream legacy completions', async () => {
+    upstream.always({ json: answer.json });
+    const completion = await through.completions.create({ model, prompt: 'Say: ', echo: true });
+    expect(completion.choices[0]!.text).toBe('Say: Looking it up.');
+    expect(upstream.requests[0]!.json.messages).toEqual([{ role: 'user', content: 'Say: ' }]);
+    upstream.always({ sse: frames });
+    const chunks = await collect(
+      await through.completions.create({ model, prompt: 'x', stream: true }),
+    );
+    expect(chunks.map((chunk) => chunk.choices[0]?.text ?? '').join('')).toBe('Looking it up.');
+    await expect(
+      through.completions.create({ model, prompt: 'x', suffix: 'y' }),
+    ).rejects.toMatchObject({ status: 400, param: 'suffix' });
+  });
+
+  it('embed texts, as floats and as base64', async () => {
+    const embeddings = await through.embeddings.create({ model: 'embed-test', input: ['a', 'b'] });
+    expect(embeddings.data).toHaveLength(2);
+    expect(embeddings.data[0]!.embedding.every((x) => typeof x === 'number')).toBe(true);
+    const floats = await through.embeddings.create({
+      model: 'embed-test',
+      input: ['a', 'b'],
+      encoding_format: 'float',
+    });
+    expect(floats.data[1]!.embedding.length).toBe(embeddings.data[1]!.embedding.length);
+  });
+});

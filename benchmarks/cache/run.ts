@@ -1,0 +1,188 @@
+// npm run benchmark:cache [-- --quick] [--entries 100000] [--seeds 10]
+// How often the semantic cache is right and wrong, by suite and capability; what the error controller makes of
+// streams; how long a look-up takes in each tier. Rows that trained the verifier (even ones) are not measured.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import {
+  banking77,
+  banking94,
+  cast,
+  checklist,
+  clinc150,
+  finance32,
+  held,
+  paraphrases,
+  seeded,
+  shuffled,
+  type Utterance,
+} from './data.js';
+import { memory, second, semantic } from './latency.js';
+import { longTail } from './long-tail.js';
+import { areas, rates, type Rates } from './pairs.js';
+import { Stream, type Run } from './streams.js';
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    entries: { type: 'string' },
+    seeds: { type: 'string' },
+    name: { type: 'string', default: 'cache' },
+  },
+});
+const entries = Number(args.entries ?? (args.quick ? 5000 : 100_000));
+const rounds = Number(args.seeds ?? (args.quick ? 2 : 10));
+const longest = args.quick ? 1500 : Infinity;
+const lookups = args.quick ? 500 : 5000;
+const SHADOW_RATE = 0.01;
+
+const percent = (share: number | undefined) =>
+  share === undefined ? '' : `${(share * 100).toFixed(1)} %`;
+
+const suites = [
+  { name: 'banking94', pairs: banking94(), published: true },
+  { name: 'finance32', pairs: finance32(), published: true },
+  { name: 'banking94', pairs: banking94(), published: false },
+  { name: 'finance32', pairs: finance32(), published: false },
+  { name: 'checklist', pairs: held(checklist()), published: false },
+  { name: 'paraphrases', pairs: held(paraphrases()), published: false },
+];
+const pairs: Rates[] = suites.flatMap((s) => rates(s.name, s.pairs, s.published));
+const auc = suites.map(({ name, pairs, published }) => ({
+  suite: name,
+  embedder: published ? 'text-embedding-3-small' : 'lexical',
+  ...areas(pairs, published),
+}));
+console.log('Pairs: hits among pairs with one answer (true) and with two (false)');
+console.table(
+  pairs
+    .filter((row) => row.capability === 'all')
+    .map(({ suite, embedder, step, threshold, trueHits, falseHits }) => ({
+      suite,
+      embedder,
+      step,
+      threshold,
+      true: percent(trueHits),
+      false: percent(falseHits),
+    })),
+);
+console.table(auc);
+
+interface StreamRow {
+  readonly stream: string;
+  readonly policy: string;
+  readonly target?: number;
+  readonly seedsWithin?: number;
+  readonly seedsWithMoreHits?: number;
+  readonly hits: number;
+  readonly wrong: number;
+  readonly worstSeed: number;
+  readonly runs: readonly Run[];
+}
+
+const share = (wrong: number, hits: number) => (hits === 0 ? 0 : wrong / hits);
+
+function summary(stream: string, policy: string, runs: readonly Run[]): StreamRow {
+  const sum = (of: (run: Run) => number) => runs.reduce((total, run) => total + of(run), 0);
+  return {
+    stream,
+    policy,
+    hits: share(
+      sum((run) => run.hits),
+      sum((run) => run.requests),
+    ),
+    wrong: share(
+      sum((run) => run.wrong),
+      sum((run) => run.hits),
+    ),
+    worstSeed: Math.max(...runs.map((run) => share(run.wrong, run.hits))),
+    runs,
+  };
+}
+
+function streamRows(name: string, items: readonly Utterance[]): StreamRow[] {
+  // Shuffled first: the files are sorted by intent.
+  const stream = new Stream(shuffled(items, seeded(0)).slice(0, longest));
+  const each = (run: (seed: number) => Run) => Array.from({ length: rounds }, (_, i) => run(i + 1));
+  const cosine = each((seed) => stream.cosine(seed, 0.95));
+  return [
+    summary(name, 'cosine 0.95', cosine),
+    summary(
+      name,
+      'guards and verifier 0.95',
+      each((seed) => stream.fixed(seed, 0.95)),
+    ),
+    ...[0.02, 0.05, 0.1].map((target) => {
+      const runs = each((seed) => stream.controlled(seed, target, SHADOW_RATE));
+      return {
+        ...summary(name, 'controller', runs),
+        target,
+        seedsWithin: runs.filter((run) => share(run.wrong, run.hits) <= target).length,
+        seedsWithMoreHits: runs.filter((run, i) => run.hits > (cosine[i]?.hits ?? 0)).length,
+      };
+    }),
+  ];
+}
+
+const spoken = cast().flatMap(({ turns }) => turns.map((turn) => turn.resolved));
+const streams = [
+  ...streamRows('banking77', held(banking77())),
+  ...streamRows(
+    'clinc150',
+    held(clinc150()).filter(({ intent }) => intent !== 'oos'),
+  ),
+  ...streamRows('long tail', longTail([...held(checklist()), ...held(paraphrases())], spoken)),
+];
+console.log(`Streams: ${rounds} seeds`);
+console.table(
+  streams.map(({ stream, policy, target, runs, hits, wrong, worstSeed, ...rest }) => ({
+    stream,
+    policy,
+    target: percent(target),
+    requests: runs[0]?.requests,
+    hits: percent(hits),
+    wrong: percent(wrong),
+    worst: percent(worstSeed),
+    within: rest.seedsWithin,
+    more: rest.seedsWithMoreHits,
+  })),
+);
+
+/** Distinct texts of everyday length: one utterance, then two in a row. */
+function questions(count: number): string[] {
+  const all = [...new Set([...banking77(), ...clinc150()].map(({ text }) => text))];
+  return Array.from({ length: count }, (_, i) => {
+    const first = all[i % all.length] ?? '';
+    const lap = Math.floor(i / all.length);
+    return lap === 0 ? first : `${first} ${all[(i * 7 + lap * 1009) % all.length] ?? ''}`;
+  });
+}
+const texts = questions(entries);
+const latency = {
+  l1: await memory(texts, lookups),
+  l2: await second(texts, lookups),
+  semantic: await semantic(texts, lookups),
+};
+console.table(latency);
+
+const directory = new URL('../results/', import.meta.url);
+await mkdir(directory, { recursive: true });
+const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+await writeFile(
+  new URL(`${args.name}.json`, directory),
+  `${JSON.stringify(
+    {
+      at: new Date().toISOString(),
+      machine,
+      quick: args.quick,
+      entries,
+      seeds: rounds,
+      pairs,
+      auc,
+      streams,
+      latency,
+    },
+    null,
+    2,
+  )}\n`,
+);

@@ -1,0 +1,116 @@
+import pg from 'pg';
+import { uuidv7 } from '@sluice/kernel';
+import { anEvent, tokens } from '../../libs/usage/src/testing/usage-events.js';
+import {
+  decodeRow,
+  encodeEvent,
+  USAGE_COLUMNS,
+  type UsageRow,
+} from '../../libs/usage/src/persistence/usage.columns.js';
+import { insertRows } from '../../libs/usage/src/persistence/usage.writer.js';
+
+const BATCH = 500;
+const MODELS = [
+  'gpt-4o-mini',
+  'gpt-4o',
+  'claude-sonnet-4-5',
+  'claude-haiku-4-5',
+  'gemini-2.5-flash',
+];
+
+export interface IngestResult {
+  readonly path: string;
+  readonly rows: number;
+  readonly rowsPerSecond: number;
+}
+
+const NAMES = USAGE_COLUMNS.map(({ name }) => name).join(', ');
+const PLAIN_ONE = `INSERT INTO token_usage (${NAMES}) VALUES (${USAGE_COLUMNS.map(
+  ({ name, type }, n) =>
+    name === 'at' ? `to_timestamp($${n + 1}::float8 / 1000)` : `$${n + 1}::${type}`,
+).join(', ')})`;
+const HOT_SPEND = `INSERT INTO benchmark_spend VALUES ('default', $1) ON CONFLICT (tenant) DO UPDATE SET spent = benchmark_spend.spent + excluded.spent`;
+
+/** Rows a second of each way to insert, on the same tables, one after another. */
+export async function measureIngest(url: string, rows: number): Promise<IngestResult[]> {
+  const pool = new pg.Pool({ connectionString: url, max: 4 });
+  const results: IngestResult[] = [];
+  const run = async (
+    path: string,
+    count: number,
+    work: (rows: UsageRow[]) => Promise<unknown>,
+    lanes = 1,
+    size = BATCH,
+  ) => {
+    const batches: UsageRow[][] = [];
+    for (let n = 0; n < count; n += size) batches.push(events(size));
+    const started = performance.now();
+    await Promise.all(
+      Array.from({ length: lanes }, async () => {
+        for (let batch = batches.pop(); batch !== undefined; batch = batches.pop())
+          await work(batch);
+      }),
+    );
+    const rowsPerSecond = Math.round((count / (performance.now() - started)) * 1000);
+    results.push({ path, rows: count, rowsPerSecond });
+  };
+  try {
+    await pool.query(
+      'CREATE TABLE benchmark_spend (tenant text PRIMARY KEY, spent bigint NOT NULL)',
+    );
+    const few = Math.min(rows, 4_000);
+    await run(
+      'one statement a call, no rollup',
+      few,
+      ([row]) => pool.query(PLAIN_ONE, [...row!]),
+      1,
+      1,
+    );
+    await run(
+      'one transaction a call with a hot UPDATE of the spend',
+      few,
+      async ([row]) => {
+        const client = await pool.connect();
+        await client.query('BEGIN');
+        await client.query(PLAIN_ONE, [...row!]);
+        await client.query(HOT_SPEND, [row![24]]);
+        await client.query('COMMIT');
+        client.release();
+      },
+      1,
+      1,
+    );
+    await run('ours: batches of 500 with the rollups, one connection', rows, (batch) =>
+      insertRows(pool, batch),
+    );
+    await run('ours, four connections', rows, (batch) => insertRows(pool, batch), 4);
+    await pool.query('DROP INDEX token_usage_caller');
+    await run('ours without the caller index', rows, (batch) => insertRows(pool, batch));
+    await pool.query('DROP INDEX token_usage_at');
+    await run('ours without caller and time index', rows, (batch) => insertRows(pool, batch));
+  } finally {
+    await pool.end();
+  }
+  return results;
+}
+
+function events(count: number): UsageRow[] {
+  return Array.from({ length: count }, () => {
+    const caller = Math.floor(Math.random() ** 2 * 2_000);
+    const at = Date.now() - Math.floor(Math.random() * 1_000);
+    return decodeRow(
+      encodeEvent(
+        anEvent({
+          requestId: uuidv7(at),
+          at,
+          caller: `user-${caller}`,
+          tier: caller % 10 === 0 ? 'paid' : 'free',
+          agent: caller % 3 === 0 ? `agent-${caller % 12}` : undefined,
+          model: MODELS[caller % MODELS.length]!,
+          usage: tokens(caller, 50),
+          durationUs: Math.floor(Math.random() * 5e6),
+        }),
+      ),
+    );
+  });
+}

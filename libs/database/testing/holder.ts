@@ -18,13 +18,12 @@ try {
     'INSERT INTO kept VALUES (1) RETURNING (SELECT count(*)::int FROM kept) AS n',
   );
   const server = await EmbeddedPostgres.find(dataDir);
+  // Held open until it is told to stop; listening before it says so, as the signal may come at once.
+  const alive = setInterval(() => undefined, 1000);
+  process.on('SIGTERM', () => void database.close().finally(() => clearInterval(alive)));
   process.stdout.write(
     `${JSON.stringify({ ready: true, before: rows[0]?.n, host: server?.host })}\n`,
   );
-  process.on('SIGTERM', () => void database.close());
-  // Held open until it is told to stop.
-  const alive = setInterval(() => undefined, 1000);
-  process.on('SIGTERM', () => clearInterval(alive));
 } catch (error) {
   process.stdout.write(`${JSON.stringify({ ready: false, message: String(error) })}\n`);
 }

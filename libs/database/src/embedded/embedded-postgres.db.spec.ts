@@ -33,8 +33,14 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'sluice-embedded-'));
 });
 afterEach(async () => {
-  for (const child of running.splice(0)) child.kill('SIGKILL');
-  await rm(dir, { recursive: true, force: true });
+  for (const child of running.splice(0)) {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+  // The server of a killed holder writes its files until its watchdog has stopped it.
+  const pid = await serverPid().catch(() => 0);
+  if (pid > 0) await waitForExit(pid, 15_000);
+  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 const start = (dataDir = dir) => EmbeddedPostgres.start({ dataDir, logger, durability: 'fast' });

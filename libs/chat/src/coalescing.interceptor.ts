@@ -1,6 +1,12 @@
-import { Injectable } from '@nestjs/common';
-import { ConfigStore } from '@sluice/config';
-import { ChatInterceptor, type ChatCall, type ChatHandler, type ChatReply } from '@sluice/kernel';
+import { Injectable, Optional } from '@nestjs/common';
+import { ConfigStore, EnvironmentFlags } from '@sluice/config';
+import {
+  ChatInterceptor,
+  FeatureFlags,
+  type ChatCall,
+  type ChatHandler,
+  type ChatReply,
+} from '@sluice/kernel';
 import { exactKeyOf } from '@sluice/semantic-cache';
 import { SharedRun } from './shared-run.js';
 
@@ -12,8 +18,14 @@ import { SharedRun } from './shared-run.js';
 export class CoalescingInterceptor extends ChatInterceptor {
   readonly #runs = new Map<string, SharedRun>();
 
-  constructor(private readonly config: ConfigStore) {
+  readonly #flags: FeatureFlags;
+
+  constructor(
+    private readonly config: ConfigStore,
+    @Optional() flags?: FeatureFlags,
+  ) {
     super();
+    this.#flags = flags ?? new EnvironmentFlags(config);
   }
 
   async around(call: ChatCall, next: ChatHandler): Promise<ChatReply> {
@@ -35,7 +47,7 @@ export class CoalescingInterceptor extends ChatInterceptor {
     const { mode, noCache, noStore } = call.cache;
     return (
       this.config.current.sluice.coalescing.enabled &&
-      this.config.env.flags.coalescing !== false &&
+      this.#flags.isOn('coalescing', call) &&
       !noCache &&
       !noStore &&
       mode !== 'off' &&

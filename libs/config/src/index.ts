@@ -4,6 +4,7 @@ export { ConfigError } from './problem.js';
 export { environmentSecrets, redactUrl, redactedConfig, secretValues } from './redaction.js';
 export { isProviderEnabled } from './provider-enabled.js';
 export { configFromObjects, StaticConfigStore, type ConfigObjects } from './testing.js';
+export { EnvironmentFlags } from './environment.flags.js';
 export { environmentSchema, type Environment, type RateLimitOverride } from './environment.js';
 export {
   policiesSchema,

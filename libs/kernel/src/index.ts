@@ -79,5 +79,6 @@ export {
   type ChatCallInit,
   type SpendHold,
 } from './call.js';
+export { FEATURE_FLAGS, FeatureFlags, type FeatureFlag } from './feature-flags.js';
 export { ChatInterceptor, type ChatHandler } from './interceptor.js';
 export { settled, type Settlement } from './settled.js';

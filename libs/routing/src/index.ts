@@ -13,7 +13,7 @@ export type { ArmDelta, ArmMetric, ArmReport } from './experiments/arm.totals.js
 export { ExperimentLedger, type ExperimentReport } from './experiments/experiment.ledger.js';
 export { ExperimentStore, MemoryExperimentStore } from './experiments/experiment.store.js';
 export { FeedbackService } from './feedback.service.js';
-export { FeatureFlags, KNOWN_FLAGS, type FlagState } from './flags/feature.flags.js';
+export { RuntimeFlags, type FlagState } from './flags/runtime.flags.js';
 export {
   FlagStore,
   MemoryFlagStore,

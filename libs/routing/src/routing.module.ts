@@ -7,7 +7,7 @@ import { ExperimentLedger } from './experiments/experiment.ledger.js';
 import { ExperimentSplitter } from './experiments/experiment.splitter.js';
 import { ShadowTraffic } from './experiments/shadow.traffic.js';
 import { FeedbackService } from './feedback.service.js';
-import { FeatureFlags } from './flags/feature.flags.js';
+import { RuntimeFlags } from './flags/runtime.flags.js';
 import { RoutingLearning } from './learning/routing.learning.js';
 import { PathMonitor } from './performance/path.monitor.js';
 import { PerformanceInterceptor } from './performance/performance.interceptor.js';
@@ -29,7 +29,7 @@ import { AutoRoute } from './routes/auto.route.js';
     DecisionLog,
     ExperimentLedger,
     ExperimentSplitter,
-    FeatureFlags,
+    RuntimeFlags,
     FeedbackService,
     PathMonitor,
     PerformanceAlerts,
@@ -45,7 +45,7 @@ import { AutoRoute } from './routes/auto.route.js';
     CascadeRunner,
     DecisionLog,
     ExperimentLedger,
-    FeatureFlags,
+    RuntimeFlags,
     FeedbackService,
     PathMonitor,
     PerformanceAlerts,

@@ -22,7 +22,7 @@ import { DecisionFile } from '../src/decisions/decision.file.js';
 import { DecisionLog } from '../src/decisions/decision.log.js';
 import { ExperimentLedger } from '../src/experiments/experiment.ledger.js';
 import { ExperimentSplitter } from '../src/experiments/experiment.splitter.js';
-import { FeatureFlags } from '../src/flags/feature.flags.js';
+import { RuntimeFlags } from '../src/flags/runtime.flags.js';
 import { FlagStore, MemoryFlagStore } from '../src/flags/flag.store.js';
 import { RoutingLearning } from '../src/learning/routing.learning.js';
 import type { GradeCeiling } from '../src/ports/grade-ceiling.port.js';
@@ -176,7 +176,7 @@ export function routingWorld(input: SluiceConfigInput = THREE_MODELS, options: W
   const learning = new RoutingLearning(config, clock, metrics, logger);
   const alerts = new PerformanceAlerts(clock, logger, metrics);
   const flagStore = options.flagStore ?? new MemoryFlagStore();
-  const flags = new FeatureFlags(config, clock, logger, deferred, alerts, flagStore);
+  const flags = new RuntimeFlags(config, clock, logger, deferred, alerts, flagStore);
   const file = new DecisionFile(config, deferred, logger);
   const log = new DecisionLog(metrics, logger, file, clock);
   const splitter = new ExperimentSplitter(config);

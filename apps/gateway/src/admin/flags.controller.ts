@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Put } from '@nestjs/common';
 import { AdminOnly } from '@sluice/auth';
-import { FeatureFlags, type FlagState } from '@sluice/routing';
+import { RuntimeFlags, type FlagState } from '@sluice/routing';
 import { checked } from '../http/checked.js';
 import { setFlagsRequest } from './routing.contract.js';
 
@@ -8,7 +8,7 @@ import { setFlagsRequest } from './routing.contract.js';
 @Controller('v1/admin/flags')
 @AdminOnly()
 export class FlagsController {
-  constructor(private readonly flags: FeatureFlags) {}
+  constructor(private readonly flags: RuntimeFlags) {}
 
   @Get()
   list(): unknown {

@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { AuthModule } from '@sluice/auth';
 import { ResponseHistory } from '@sluice/chat';
+import { FeatureFlags } from '@sluice/kernel';
 import { ProvidersModule } from '@sluice/providers';
 import { AuditTrail } from '@sluice/rate-limit';
 import {
@@ -9,6 +10,8 @@ import {
   GradeCeiling,
   PostgresExperimentStore,
   PostgresFlagStore,
+  RoutingModule,
+  RuntimeFlags,
   ShadowRunner,
   TargetHealth,
 } from '@sluice/routing';
@@ -27,7 +30,7 @@ import {
 /** Every crossing from one room to another, on one screen: the port on the left, who serves it on the right. */
 @Global()
 @Module({
-  imports: [AuthModule, ProvidersModule, TokenLimitsModule, UsageModule],
+  imports: [AuthModule, ProvidersModule, RoutingModule, TokenLimitsModule, UsageModule],
   providers: [
     LatePipeline,
     PipelineFreshAnswer,
@@ -38,6 +41,7 @@ import {
     { provide: TargetHealth, useClass: ProvidersTargetHealth },
     { provide: GradeCeiling, useClass: BudgetGradeCeiling },
     { provide: ShadowRunner, useClass: PipelineShadowRunner },
+    { provide: FeatureFlags, useExisting: RuntimeFlags },
     { provide: FlagStore, useClass: PostgresFlagStore },
     { provide: ExperimentStore, useClass: PostgresExperimentStore },
   ],
@@ -51,6 +55,7 @@ import {
     TargetHealth,
     GradeCeiling,
     ShadowRunner,
+    FeatureFlags,
     FlagStore,
     ExperimentStore,
   ],

@@ -12,7 +12,7 @@ import {
 import { ExperimentLedger } from '../experiments/experiment.ledger.js';
 import { ExperimentSplitter } from '../experiments/experiment.splitter.js';
 import { SHADOW_ROUTE, ShadowTraffic } from '../experiments/shadow.traffic.js';
-import { FeatureFlags } from '../flags/feature.flags.js';
+import { RuntimeFlags } from '../flags/runtime.flags.js';
 import { AUTO } from '../router.js';
 import { PathMonitor } from './path.monitor.js';
 
@@ -24,7 +24,7 @@ import { PathMonitor } from './path.monitor.js';
 export class PerformanceInterceptor extends ChatInterceptor {
   constructor(
     private readonly monitor: PathMonitor,
-    private readonly flags: FeatureFlags,
+    private readonly flags: RuntimeFlags,
     private readonly experiments: ExperimentLedger,
     private readonly splitter: ExperimentSplitter,
     private readonly shadow: ShadowTraffic,

@@ -7,7 +7,7 @@ import type {
   PromptFeatures,
   RoutingLevel,
 } from '../decisions/decision.js';
-import { FeatureFlags } from '../flags/feature.flags.js';
+import { RuntimeFlags } from '../flags/runtime.flags.js';
 import { RoutingLearning } from '../learning/routing.learning.js';
 import type { RoutableModel } from '../ports/target-catalog.port.js';
 import { RoutingPorts } from '../ports/routing-ports.js';
@@ -64,7 +64,7 @@ export class AutoRoute {
     private readonly ports: RoutingPorts,
     private readonly learning: RoutingLearning,
     private readonly metrics: RoutingMetrics,
-    private readonly flags: FeatureFlags,
+    private readonly flags: RuntimeFlags,
   ) {
     this.#selector = new CandidateSelector(
       ports,

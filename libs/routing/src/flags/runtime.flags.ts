@@ -5,23 +5,12 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
-import { Clock, type ChatCall } from '@sluice/kernel';
+import { Clock, FEATURE_FLAGS, FeatureFlags, type ChatCall } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
 import { PerformanceAlerts } from '../alerts.js';
 import { fraction } from '../experiments/experiment.splitter.js';
 import { FlagStore, MemoryFlagStore, type FlagBounds, type FlagRecord } from './flag.store.js';
 import { FlagTrial } from './flag.trial.js';
-
-/** The flags that Sluice itself asks for. Others may be set; an absent flag is on. */
-export const KNOWN_FLAGS = [
-  'async_routing',
-  'connection_pooling',
-  'predictive_caching',
-  'semantic_cache',
-  'response_cache',
-  'coalescing',
-  'metrics_buffering',
-] as const;
 
 export interface FlagState {
   readonly name: string;
@@ -37,11 +26,14 @@ const POLL_MS = 2000;
 const CHECK_MS = 1000;
 
 /**
- * Feature flags: environment first (`ENABLE_<NAME>`), then what was stored. A flag under observation is on for a share of
+ * The flags of all rooms: what was stored, else the environment (`ENABLE_<NAME>`), else on. A flag under observation is on for a share of
  * calls only and turns itself off when those do worse than the others by more than its bound.
  */
 @Injectable()
-export class FeatureFlags implements OnApplicationBootstrap, OnApplicationShutdown {
+export class RuntimeFlags
+  extends FeatureFlags
+  implements OnApplicationBootstrap, OnApplicationShutdown
+{
   readonly #store: FlagStore;
   #stored = new Map<string, FlagRecord>();
   readonly #trials = new Map<string, FlagTrial>();
@@ -58,6 +50,7 @@ export class FeatureFlags implements OnApplicationBootstrap, OnApplicationShutdo
     private readonly alerts: PerformanceAlerts,
     @Optional() store?: FlagStore,
   ) {
+    super();
     this.#store = store ?? new MemoryFlagStore();
   }
 
@@ -70,7 +63,7 @@ export class FeatureFlags implements OnApplicationBootstrap, OnApplicationShutdo
     clearInterval(this.#timer);
   }
 
-  /** Whether the flag is on, for this call when one is given. Costs a map look-up. */
+  /** Also of flags that only the operator knows. */
   isOn(name: string, call?: Pick<ChatCall, 'id'>): boolean {
     const record = this.#stored.get(name);
     if (record === undefined) return this.config.env.flags[name] ?? true;
@@ -81,7 +74,7 @@ export class FeatureFlags implements OnApplicationBootstrap, OnApplicationShutdo
 
   list(): FlagState[] {
     const names = new Set<string>([
-      ...KNOWN_FLAGS,
+      ...FEATURE_FLAGS,
       ...Object.keys(this.config.env.flags),
       ...this.#stored.keys(),
     ]);

@@ -35,9 +35,9 @@ describe('feature flags', () => {
     expect(Object.keys(states)).toEqual(
       expect.arrayContaining([
         'connection_pooling',
+        'hedging',
         'predictive_caching',
         'response_cache',
-        'metrics_buffering',
       ]),
     );
   });

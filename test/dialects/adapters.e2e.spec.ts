@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ChatCall, ChatChunk } from '@sluice/kernel';
 import { MessageAssembler } from '@sluice/kernel';
-import { BedrockAdapter } from '../../libs/providers/src/adapters/bedrock.adapter.js';
-import { McpAdapter } from '../../libs/providers/src/adapters/mcp.adapter.js';
+import { BedrockAdapter } from '../../libs/providers/src/adapters/bedrock/bedrock.adapter.js';
+import { McpAdapter } from '../../libs/providers/src/adapters/mcp/mcp.adapter.js';
 import type { ProviderAnswer } from '../../libs/providers/src/provider-adapter.js';
 import { BedrockServer, bedrockEvent } from '../upstream/bedrock-server.js';
 import { AnsweringMcpServer } from '../upstream/mcp-server.js';

@@ -1,8 +1,8 @@
-import { converseInput } from '../../libs/providers/src/adapters/bedrock.body.js';
-import { promptText } from '../../libs/providers/src/adapters/mcp.body.js';
-import { AnthropicDialect } from '../../libs/providers/src/dialects/anthropic.dialect.js';
-import { GeminiDialect } from '../../libs/providers/src/dialects/gemini.dialect.js';
-import { OpenAiChatDialect } from '../../libs/providers/src/dialects/openai-chat.dialect.js';
+import { converseInput } from '../../libs/providers/src/adapters/bedrock/bedrock.body.js';
+import { promptText } from '../../libs/providers/src/adapters/mcp/mcp.body.js';
+import { AnthropicDialect } from '../../libs/providers/src/dialects/anthropic/anthropic.dialect.js';
+import { GeminiDialect } from '../../libs/providers/src/dialects/gemini/gemini.dialect.js';
+import { OpenAiChatDialect } from '../../libs/providers/src/dialects/openai/openai-chat.dialect.js';
 import type { ProviderDialect } from '../../libs/providers/src/provider-dialect.js';
 import {
   ChatCall,

@@ -30,7 +30,7 @@ export const PROVIDER_CATALOGUE: Catalogue = {
   openai: async () => {
     const [{ HttpProvider }, { OpenAiChatDialect }] = await Promise.all([
       import('./http.provider.js'),
-      import('./dialects/openai-chat.dialect.js'),
+      import('./dialects/openai/openai-chat.dialect.js'),
     ]);
     return (config, context) =>
       new HttpProvider(config, new OpenAiChatDialect(config), context.dns);
@@ -38,7 +38,7 @@ export const PROVIDER_CATALOGUE: Catalogue = {
   anthropic: async () => {
     const [{ HttpProvider }, { AnthropicDialect }] = await Promise.all([
       import('./http.provider.js'),
-      import('./dialects/anthropic.dialect.js'),
+      import('./dialects/anthropic/anthropic.dialect.js'),
     ]);
     return (config, context) =>
       new HttpProvider(config, new AnthropicDialect(config.id), context.dns);
@@ -46,16 +46,16 @@ export const PROVIDER_CATALOGUE: Catalogue = {
   gemini: async () => {
     const [{ HttpProvider }, { GeminiDialect }] = await Promise.all([
       import('./http.provider.js'),
-      import('./dialects/gemini.dialect.js'),
+      import('./dialects/gemini/gemini.dialect.js'),
     ]);
     return (config, context) => new HttpProvider(config, new GeminiDialect(config.id), context.dns);
   },
   bedrock: async () => {
-    const { BedrockAdapter } = await import('./adapters/bedrock.adapter.js');
+    const { BedrockAdapter } = await import('./adapters/bedrock/bedrock.adapter.js');
     return (config) => new BedrockAdapter(config);
   },
   mcp: async () => {
-    const { McpAdapter } = await import('./adapters/mcp.adapter.js');
+    const { McpAdapter } = await import('./adapters/mcp/mcp.adapter.js');
     return (config, context) => new McpAdapter(config, (text) => context.tokens.count(text));
   },
 };

@@ -13,8 +13,8 @@ import {
   type DialectStreamReader,
   type SseEvent,
   type UpstreamResponseFacts,
-} from '../provider-dialect.js';
-import { codeOfStatus, retryAfterOf } from '../upstream.failure.js';
+} from '../../provider-dialect.js';
+import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
 import { contentBody } from './gemini.body.js';
 import {
   BROKEN_FINISHES,

@@ -10,7 +10,7 @@ import type {
   ToolResultPart,
 } from '@sluice/kernel';
 import { textOf } from '@sluice/kernel';
-import { refuseOrDrop } from './unsupported.js';
+import { refuseOrDrop } from '../unsupported.js';
 
 type Json = Record<string, unknown>;
 type Refuse = (param: string) => void;

@@ -9,8 +9,8 @@ import {
   type ChatMessage,
   type Target,
 } from '@sluice/kernel';
-import { ProviderAdapter, type ProviderAnswer } from '../provider-adapter.js';
-import { Deadlines } from './deadlines.js';
+import { ProviderAdapter, type ProviderAnswer } from '../../provider-adapter.js';
+import { Deadlines } from '../deadlines.js';
 import { promptText } from './mcp.body.js';
 
 /** The part of an MCP provider's configuration that is used here. Milliseconds. */

@@ -5,7 +5,7 @@ import {
   type Usage,
   type WireFrame,
 } from '@sluice/kernel';
-import type { DialectStreamReader, SseEvent } from '../provider-dialect.js';
+import type { DialectStreamReader, SseEvent } from '../../provider-dialect.js';
 import {
   finishOf,
   string,

@@ -1,6 +1,6 @@
 import type { ChatCall, FilePart, ImagePart, Part, Prompt, Target, Tool } from '@sluice/kernel';
 import { textOf } from '@sluice/kernel';
-import { Losses } from './losses.js';
+import { Losses } from '../losses.js';
 import {
   GEMINI_SIGNATURE,
   argumentsObject,
@@ -9,7 +9,7 @@ import {
   type Conversation,
   type PlacedPart,
   type Turn,
-} from './turns.js';
+} from '../turns.js';
 
 type Json = Record<string, unknown>;
 

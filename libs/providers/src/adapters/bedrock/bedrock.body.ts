@@ -10,14 +10,14 @@ import type {
   ToolResultContentBlock,
 } from '@aws-sdk/client-bedrock-runtime';
 import type { CacheMark, ChatCall, FilePart, ImagePart, Prompt, Target } from '@sluice/kernel';
-import { Losses } from '../dialects/losses.js';
+import { Losses } from '../../dialects/losses.js';
 import {
   GEMINI_SIGNATURE,
   argumentsObject,
   conversationOf,
   defined,
   type PlacedPart,
-} from '../dialects/turns.js';
+} from '../../dialects/turns.js';
 
 const DOCUMENT_FORMATS: Readonly<Record<string, DocumentFormat>> = {
   'application/pdf': 'pdf',

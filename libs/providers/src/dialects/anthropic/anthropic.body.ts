@@ -1,12 +1,12 @@
 import type { ChatCall, FilePart, ImagePart, Part, Prompt, Target, Tool } from '@sluice/kernel';
-import { Losses } from './losses.js';
+import { Losses } from '../losses.js';
 import {
   GEMINI_SIGNATURE,
   argumentsObject,
   conversationOf,
   defined,
   type PlacedPart,
-} from './turns.js';
+} from '../turns.js';
 
 type Json = Record<string, unknown>;
 

@@ -4,8 +4,8 @@ import {
   type DialectRequest,
   type DialectStreamReader,
   type UpstreamResponseFacts,
-} from '../provider-dialect.js';
-import { codeOfStatus, retryAfterOf } from '../upstream.failure.js';
+} from '../../provider-dialect.js';
+import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
 import { messagesBody } from './anthropic.body.js';
 import { readMessage } from './anthropic.message.js';
 import { AnthropicReader } from './anthropic.reader.js';

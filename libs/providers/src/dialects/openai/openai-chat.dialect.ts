@@ -1,12 +1,12 @@
 import { GatewayError, usage, type ChatCall, type ChatMessage, type Target } from '@sluice/kernel';
-import type { EmbeddingAnswer, EmbeddingRequest } from '../provider-adapter.js';
+import type { EmbeddingAnswer, EmbeddingRequest } from '../../provider-adapter.js';
 import {
   ProviderDialect,
   type DialectRequest,
   type DialectStreamReader,
   type UpstreamResponseFacts,
-} from '../provider-dialect.js';
-import { codeOfStatus, retryAfterOf } from '../upstream.failure.js';
+} from '../../provider-dialect.js';
+import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
 import { completionBody } from './openai-chat.body.js';
 import { OpenAiChatReader } from './openai-chat.reader.js';
 import { readMessage } from './openai-chat.message.js';

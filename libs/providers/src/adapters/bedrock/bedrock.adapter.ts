@@ -7,11 +7,11 @@ import {
   type ErrorCode,
   type Target,
 } from '@sluice/kernel';
-import { ProviderAdapter, type ProviderAnswer } from '../provider-adapter.js';
-import { codeOfStatus } from '../upstream.failure.js';
+import { ProviderAdapter, type ProviderAnswer } from '../../provider-adapter.js';
+import { codeOfStatus } from '../../upstream.failure.js';
 import { converseInput } from './bedrock.body.js';
 import { BedrockEvents, messageOf } from './bedrock.events.js';
-import { Deadlines } from './deadlines.js';
+import { Deadlines } from '../deadlines.js';
 
 /** The part of a Bedrock provider's configuration that is used here. Milliseconds. */
 export interface BedrockConfig {

@@ -1,5 +1,5 @@
 import { textOf, type ChatCall, type Role, type Target } from '@sluice/kernel';
-import { Losses } from '../dialects/losses.js';
+import { Losses } from '../../dialects/losses.js';
 
 /** One question is its text; a conversation is told as a transcript. */
 export function promptText(call: ChatCall, target: Target): string {

@@ -5,7 +5,7 @@ import {
   type GatewayError,
   type Usage,
 } from '@sluice/kernel';
-import type { DialectStreamReader, SseEvent } from '../provider-dialect.js';
+import type { DialectStreamReader, SseEvent } from '../../provider-dialect.js';
 import { FrameScanner } from './openai-chat.scan.js';
 import {
   argumentsText,

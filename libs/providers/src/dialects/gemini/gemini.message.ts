@@ -1,5 +1,5 @@
 import { usage, type ChatEvent, type FinishReason, type Usage } from '@sluice/kernel';
-import { GEMINI_SIGNATURE } from './turns.js';
+import { GEMINI_SIGNATURE } from '../turns.js';
 
 /** What Gemini sends, loosely: only what is read is named, and nothing is relied upon. */
 export interface WireResponse {

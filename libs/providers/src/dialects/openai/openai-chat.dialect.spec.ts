@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GatewayError, type Prompt, type Target } from '@sluice/kernel';
-import { chatChunks, chatCompletion } from '../../../../test/upstream/openai-fixtures.js';
-import { chatCall, type TestCall } from '../../testing/engine.bench.js';
+import { chatChunks, chatCompletion } from '../../../../../test/upstream/openai-fixtures.js';
+import { chatCall, type TestCall } from '../../../testing/engine.bench.js';
 import { OpenAiChatDialect } from './openai-chat.dialect.js';
 
 const target: Target = {

@@ -27,7 +27,7 @@ const FAMILIES = {
     example: 'RATE_LIMIT_FREE_BURST_PER_MINUTE=20',
   },
   'ENABLE_<NAME>': {
-    text: 'Feature flags, on unless set to `false`; also at `/v1/admin/flags`.',
+    text: 'Feature flags, on unless set to `false`; also at `/v1/admin/flags`, while running. Names: `async_routing`, `cascade`, `coalescing`, `connection_pooling`, `hedging`, `predictive_caching`, `response_cache`, `semantic_cache`. A flag only forbids: what the YAML switches off stays off.',
     example: 'ENABLE_PREDICTIVE_CACHING=false',
   },
 };

@@ -52,6 +52,14 @@ describe('HttpClient', () => {
     ]);
   });
 
+  it('closes the connection after an exchange that asks for that', async () => {
+    up.always({ json: { ok: true } });
+    for (let i = 0; i < 3; i++) await (await post({ keepAlive: false })).text();
+    expect(up.requests.map((request) => request.headers.connection)).toEqual(
+      Array(3).fill('close'),
+    );
+  });
+
   it.each([
     ['gzip', gzipSync],
     ['br', brotliCompressSync],

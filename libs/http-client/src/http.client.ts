@@ -35,6 +35,8 @@ export interface HttpPost {
   readonly idleMs?: number;
   /** The whole exchange; none when left out. */
   readonly totalMs?: number;
+  /** False closes the connection after this exchange; it is kept for the next one when left out. */
+  readonly keepAlive?: boolean;
   /** True asks for an uncompressed answer: an event stream gains nothing from compression. */
   readonly plain?: boolean;
 }
@@ -96,6 +98,7 @@ export class HttpClient {
             ...request.headers,
           },
           body: request.body ?? null,
+          reset: request.keepAlive === false,
           headersTimeout: request.firstByteMs ?? 0,
           bodyTimeout: request.idleMs ?? 0,
         },

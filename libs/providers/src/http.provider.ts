@@ -28,6 +28,12 @@ export interface HttpProviderConfig {
   readonly idleTimeout: number;
 }
 
+/** What all HTTP providers share. */
+export interface HttpProviderNet {
+  readonly dns: DnsCache;
+  readonly keepsAlive: () => boolean;
+}
+
 /** What an error answer may take of memory. */
 const MAX_ERROR_TEXT = 64 * 1024;
 
@@ -41,7 +47,7 @@ export class HttpProvider extends ProviderAdapter {
   constructor(
     private readonly config: HttpProviderConfig,
     private readonly dialect: ProviderDialect,
-    dns: DnsCache,
+    private readonly net: HttpProviderNet,
   ) {
     super();
     const base = new URL(config.baseUrl);
@@ -51,7 +57,10 @@ export class HttpProvider extends ProviderAdapter {
       ...(config.apiKey === undefined ? {} : dialect.auth(config.apiKey)),
       ...config.headers,
     };
-    this.#client = new HttpClient({ lookup: dns.lookup, connectTimeoutMs: config.connectTimeout });
+    this.#client = new HttpClient({
+      lookup: net.dns.lookup,
+      connectTimeoutMs: config.connectTimeout,
+    });
   }
 
   override async chat(
@@ -109,6 +118,7 @@ export class HttpProvider extends ProviderAdapter {
         body: JSON.stringify(request.body),
         signal,
         plain: stream,
+        keepAlive: this.net.keepsAlive(),
         idleMs: this.config.idleTimeout,
         ...(stream
           ? { firstByteMs: this.config.firstTokenTimeout }

@@ -8,6 +8,8 @@ export interface AdapterContext {
   readonly dns: DnsCache;
   readonly tokens: TokenCounter;
   readonly prompts: PromptCounter;
+  /** False: a connection serves one exchange (flag `connection_pooling`). */
+  readonly keepsAlive: () => boolean;
 }
 
 export type ConfigOf<K extends ProviderConfig['kind']> = Extract<ProviderConfig, { kind: K }>;
@@ -32,23 +34,21 @@ export const PROVIDER_CATALOGUE: Catalogue = {
       import('./http.provider.js'),
       import('./dialects/openai/openai-chat.dialect.js'),
     ]);
-    return (config, context) =>
-      new HttpProvider(config, new OpenAiChatDialect(config), context.dns);
+    return (config, context) => new HttpProvider(config, new OpenAiChatDialect(config), context);
   },
   anthropic: async () => {
     const [{ HttpProvider }, { AnthropicDialect }] = await Promise.all([
       import('./http.provider.js'),
       import('./dialects/anthropic/anthropic.dialect.js'),
     ]);
-    return (config, context) =>
-      new HttpProvider(config, new AnthropicDialect(config.id), context.dns);
+    return (config, context) => new HttpProvider(config, new AnthropicDialect(config.id), context);
   },
   gemini: async () => {
     const [{ HttpProvider }, { GeminiDialect }] = await Promise.all([
       import('./http.provider.js'),
       import('./dialects/gemini/gemini.dialect.js'),
     ]);
-    return (config, context) => new HttpProvider(config, new GeminiDialect(config.id), context.dns);
+    return (config, context) => new HttpProvider(config, new GeminiDialect(config.id), context);
   },
   bedrock: async () => {
     const { BedrockAdapter } = await import('./adapters/bedrock/bedrock.adapter.js');

@@ -1,12 +1,13 @@
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, Optional, type OnModuleDestroy } from '@nestjs/common';
 import {
   ConfigStore,
+  EnvironmentFlags,
   isProviderEnabled,
   type ConfigSnapshot,
   type ProviderConfig,
 } from '@sluice/config';
 import { DnsCache } from '@sluice/http-client';
-import { GatewayError } from '@sluice/kernel';
+import { FeatureFlags, GatewayError } from '@sluice/kernel';
 import { PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import { Logger } from '@sluice/observability';
 import type { ProviderAdapter } from './provider-adapter.js';
@@ -52,8 +53,10 @@ export class ProviderRegistry implements OnModuleDestroy {
     dns: DnsCache,
     tokens: TokenCounter,
     prompts: PromptCounter,
+    @Optional() flags: FeatureFlags = new EnvironmentFlags(store),
   ) {
-    this.#context = { dns, tokens, prompts };
+    const keepsAlive = () => flags.isOn('connection_pooling');
+    this.#context = { dns, tokens, prompts, keepsAlive };
     this.#unsubscribe = store.onChange(() => {
       this.#retireChanged();
     });

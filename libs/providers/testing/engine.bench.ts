@@ -13,6 +13,7 @@ import {
 import { ModelCatalog, PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import { Metrics, SilentLogger } from '@sluice/observability';
 import { AttemptRunner } from '../src/engine/attempt.runner.js';
+import { EngineSettings } from '../src/engine/engine.settings.js';
 import { TargetHealth } from '../src/engine/target.health.js';
 import { ProviderMetrics } from '../src/provider.metrics.js';
 import { ProviderRegistry } from '../src/provider.registry.js';
@@ -47,7 +48,7 @@ export function engineBench(
     prompts,
   );
   const runner = new AttemptRunner(
-    config,
+    new EngineSettings(config),
     registry,
     catalog,
     health,

@@ -460,6 +460,12 @@ describe('cascade', () => {
     expect(decision.cascade?.strong[0]?.model).toBe('medium');
   });
 
+  it('ends with its flag', async () => {
+    const world = routingWorld(on);
+    await world.flags.set('cascade', false);
+    expect(route(world, 'Compare these two poems').cascade).toBeUndefined();
+  });
+
   it('is not used for simple, security or uncheckable complex work', () => {
     const world = routingWorld(on);
     expect(route(world, 'What is TypeScript?').cascade).toBeUndefined();

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigStore } from '@sluice/config';
 import {
   ChatReply,
   Clock,
@@ -15,6 +14,7 @@ import { Attempt, RunSpending } from './attempt.js';
 import type { CutReason } from './attempt.gate.js';
 import { AttemptRun, type Started } from './attempt.run.js';
 import { ConcurrencySlots } from './concurrency.slots.js';
+import { EngineSettings } from './engine.settings.js';
 import { RetryBudget } from './retry.budget.js';
 import { TargetHealth } from './target.health.js';
 
@@ -33,7 +33,7 @@ export class AttemptRunner {
   readonly #loads = new Map<string, ProviderLoad>();
 
   constructor(
-    private readonly config: ConfigStore,
+    private readonly settings: EngineSettings,
     private readonly registry: ProviderRegistry,
     private readonly catalog: ModelCatalog,
     private readonly health: TargetHealth,
@@ -46,15 +46,14 @@ export class AttemptRunner {
    * @throws GatewayError the last failure, with `bill` when attempts cost something; a refusal of `call.hold`
    */
   run(call: ChatCall, attempts: readonly Target[]): Promise<ChatReply> {
-    const { routing } = this.config.current.sluice;
     const run = new AttemptRun(call, attempts, {
       start: (target, spending, deadlineMs) => this.#start(call, target, spending, deadlineMs),
       admits: (target) => this.#admits(target),
       mayRetry: (target) => this.#load(target.provider).budget.take(),
       firstTry: (target) => this.#load(target.provider).budget.firstTry(),
       random: Math.random,
-      deadlineMs: routing.deadline,
-      hedgeAfterMs: routing.hedging.enabled ? routing.hedging.after : undefined,
+      deadlineMs: this.settings.deadlineMs,
+      hedgeAfterMs: this.settings.hedgeAfterMs(call),
     });
     return run.reply();
   }
@@ -97,7 +96,7 @@ export class AttemptRunner {
       spending,
       catalog: this.catalog,
       metrics: this.metrics,
-      maxCooldownMs: this.config.current.sluice.routing.breaker.maxReset,
+      maxCooldownMs: this.settings.maxCooldownMs,
     });
     const answerMs = call.stream ? config.firstTokenTimeout : config.timeout;
     const reply = settled(
@@ -133,16 +132,12 @@ export class AttemptRunner {
   ): Promise<void> {
     const { slots } = this.#load(provider);
     if (!slots.tryTake(limit)) {
-      const { policies } = this.config.current;
-      const { queue } = policies.throttle;
       const since = performance.now();
       try {
         await slots.take({
-          priority: policies.tiers[call.caller.tier]?.priority ?? 0,
+          ...this.settings.queueing(call),
           signal: attempt.gate.signal,
           limit,
-          maxWaiting: queue.maxWaiting,
-          maxWaitMs: queue.maxWait,
         });
       } finally {
         call.journal.upstreamMs += performance.now() - since;
@@ -156,7 +151,7 @@ export class AttemptRunner {
     if (load === undefined) {
       load = {
         slots: new ConcurrencySlots(provider, this.clock),
-        budget: new RetryBudget(this.clock, () => this.config.current.sluice.routing.retryBudget),
+        budget: new RetryBudget(this.clock, () => this.settings.retryBudget),
       };
       this.#loads.set(provider, load);
     }

@@ -110,7 +110,7 @@ describe('a flag under observation', () => {
     expect(w.flags.isOn('coalescing')).toBe(true);
   });
 
-  it('stays rolled back here though the store still says on', async () => {
+  it('stays rolled back here though the store still says on, and tells the store when that is back', async () => {
     class Deaf extends MemoryFlagStore {
       deaf = false;
       override save(record: FlagRecord): Promise<void> {
@@ -125,5 +125,11 @@ describe('a flag under observation', () => {
     await w.deferred.drain(1000);
     await w.flags.refresh();
     expect(w.flags.isOn('coalescing')).toBe(false);
+    expect(await flagStore.load()).toMatchObject([{ enabled: true }]);
+    flagStore.deaf = false;
+    await w.flags.refresh();
+    expect(await flagStore.load()).toMatchObject([
+      { enabled: false, reason: expect.stringContaining('rolled back') },
+    ]);
   });
 });

@@ -37,8 +37,8 @@ export class RuntimeFlags
   readonly #store: FlagStore;
   #stored = new Map<string, FlagRecord>();
   readonly #trials = new Map<string, FlagTrial>();
-  /** Rolled back here while the store may not know yet: name → the record's time. */
-  readonly #vetoes = new Map<string, number>();
+  /** Rolled back here while the store may not know yet: the record's time, and why. */
+  readonly #vetoes = new Map<string, { readonly updatedAt: number; readonly why: string }>();
   #timer: NodeJS.Timeout | undefined;
   #checkedAt = 0;
 
@@ -116,10 +116,15 @@ export class RuntimeFlags
     }
   }
 
-  /** Reads the store again. While it is away the last known flags hold. */
+  /** Reads the store again, and tells it of rollbacks that it has missed. While it is away the last known flags hold. */
   async refresh(): Promise<void> {
     try {
-      this.#apply(await this.#store.load());
+      const records = await this.#store.load();
+      this.#apply(records);
+      for (const { name, updatedAt } of records) {
+        const veto = this.#vetoes.get(name);
+        if (veto?.updatedAt === updatedAt) await this.#storeRollback(name, veto.why);
+      }
     } catch (error) {
       this.logger.warn({ err: error }, 'feature flags could not be read; the last known hold');
     }
@@ -130,7 +135,7 @@ export class RuntimeFlags
     const record = this.#stored.get(name);
     // At once here, whatever the store says; the store carries it to the other replicas.
     if (record !== undefined) {
-      this.#vetoes.set(name, record.updatedAt);
+      this.#vetoes.set(name, { updatedAt: record.updatedAt, why });
       this.#stored.set(name, { ...record, enabled: false });
     }
     this.alerts.raise(
@@ -138,15 +143,17 @@ export class RuntimeFlags
       `flag:${name}`,
       `feature flag ${name} was rolled back: ${why}`,
     );
-    this.deferred.run('flag rollback', () =>
-      this.set(name, false, { reason: `rolled back: ${why}` }),
-    );
+    this.deferred.run('flag rollback', () => this.#storeRollback(name, why));
+  }
+
+  #storeRollback(name: string, why: string): Promise<FlagState> {
+    return this.set(name, false, { reason: `rolled back: ${why}` });
   }
 
   #apply(records: readonly FlagRecord[]): void {
     this.#stored = new Map(
       records.map((record) => {
-        const vetoed = this.#vetoes.get(record.name) === record.updatedAt;
+        const vetoed = this.#vetoes.get(record.name)?.updatedAt === record.updatedAt;
         return [record.name, vetoed ? { ...record, enabled: false } : record];
       }),
     );

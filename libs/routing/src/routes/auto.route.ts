@@ -122,7 +122,7 @@ export class AutoRoute {
     if (best === undefined) return this.#below(call, ranking, graded, features);
     this.#remember(call, best, graded.grade, features);
     const cheap =
-      level === 'full' && routing.cascade === 'on'
+      level === 'full' && routing.cascade === 'on' && this.flags.isOn('cascade', call)
         ? cheapFirst(features, best, ranking.below, this.learning.ledger)
         : undefined;
     const attempts = orderedAttempts(

@@ -12,16 +12,17 @@ const read = async (name) => {
 const [baseline, optimized] = [await read('baseline'), await read('optimized')];
 console.log(`baseline of ${baseline.at}, optimized of ${optimized.at}`);
 console.table(
-  optimized.rows.flatMap((row) => {
-    const before = baseline.rows.find((r) => r.setting === row.setting);
-    if (before === undefined) return [];
+  optimized.rows.flatMap(({ setting, one, many }) => {
+    const before = baseline.rows.find((row) => row.setting === setting);
+    if (many === undefined || before?.many === undefined) return [];
+    const times = (a, b) => Number((a / b).toFixed(2));
     return [
       {
-        setting: row.setting,
-        'p50 ms, 1 connection': `${before.ours1.p50} → ${row.ours1.p50}`,
-        'calls/s, 64 connections': `${before.ours64.perSecond} → ${row.ours64.perSecond}`,
-        'throughput ×': (row.ours64.perSecond / before.ours64.perSecond).toFixed(2),
-        'CPU per call ×': (row.ours64.cpuMicros / before.ours64.cpuMicros).toFixed(2),
+        setting,
+        'p50 ms, 1 connection': `${before.one.ours.p50} → ${one.ours.p50}`,
+        'calls/s, 64 connections': `${before.many.ours.perSecond} → ${many.ours.perSecond}`,
+        'throughput ×': times(many.ours.perSecond, before.many.ours.perSecond),
+        'CPU per call ×': times(many.ours.cpuMicros, before.many.ours.cpuMicros),
       },
     ];
   }),

@@ -1,5 +1,5 @@
 // The yardstick: bare Fastify + undici, doing nothing but forwarding. usage: forwarder.mjs UPSTREAM_URL
-// GET /static answers the upstream's bytes from memory: the yardstick for cache hits.
+// POST /static answers the upstream's bytes from memory: the yardstick for cache hits.
 import Fastify from 'fastify';
 import { Pool } from 'undici';
 
@@ -9,9 +9,10 @@ app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, b
   done(null, body),
 );
 let stored = Buffer.from('{}');
-app.post('/v1/chat/completions', async (request, reply) => {
+
+async function forward(request, reply) {
   const upstream = await pool.request({
-    path: '/v1/chat/completions',
+    path: request.url,
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: request.body,
@@ -21,7 +22,10 @@ app.post('/v1/chat/completions', async (request, reply) => {
     return upstream.body;
   stored = Buffer.from(await upstream.body.arrayBuffer());
   return stored;
-});
+}
+
+app.post('/v1/chat/completions', forward);
+app.post('/:profile/v1/chat/completions', forward);
 app.post('/static', async (_request, reply) => {
   reply.header('content-type', 'application/json; charset=utf-8');
   return stored;

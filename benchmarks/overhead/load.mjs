@@ -1,74 +1,114 @@
-// The load: closed loop (as fast as it goes) and open loop (a fixed rate, so that queueing counts).
-import autocannon from 'autocannon';
-import { Agent, fetch } from 'undici';
+// The load: closed loop (each connection asks again as soon as it is answered) and open loop (calls start at
+// a fixed rate whatever the server does, and are timed from when they should have started: queueing counts).
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Connection } from './connection.mjs';
 
-/** One measured run against `server`. `body(i)` makes the i-th body. */
-export async function measure(server, options) {
-  const { path = '/v1/chat/completions', body, headers = {}, connections, seconds, rate } = options;
-  let sent = 0;
-  const run = (duration) =>
-    autocannon({
-      url: server.url + path,
-      method: 'POST',
-      connections,
-      duration,
-      ...(rate === undefined ? {} : { overallRate: rate }),
-      headers: { 'content-type': 'application/json', ...headers },
-      requests: [{ setupRequest: (request) => ({ ...request, body: body(sent++) }) }],
-    });
-  await run(1); // warm-up: connections, JIT
-  const cpu = server.cpuMs();
-  const result = await run(seconds);
-  const calls = result['2xx'];
-  return {
-    calls,
-    errors: result.non2xx + result.errors + result.timeouts,
-    perSecond: round(calls / result.duration),
-    p50: round(result.latency.p50, 2),
-    p97: round(result.latency.p97_5, 2),
-    p99: round(result.latency.p99, 2),
-    cpuMicros: calls === 0 ? null : round(((server.cpuMs() - cpu) * 1000) / calls),
-    rssMb: round(server.rssMb()),
-  };
-}
+/** What one run found; runs of one subject are added up. */
+export class Sample {
+  totals = [];
+  firsts = [];
+  errors = 0;
+  seconds = 0;
+  cpuMs = 0;
 
-const agent = new Agent({ connections: 1, pipelining: 1 });
-
-/** Sequential calls over one connection, timed with sub-millisecond resolution: total and first streamed byte. */
-export async function latencies(
-  server,
-  { path = '/v1/chat/completions', body, headers = {}, calls },
-) {
-  const totals = [];
-  const firsts = [];
-  for (let i = 0; i < calls + 20; i++) {
-    const start = performance.now();
-    const response = await fetch(server.url + path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body: body(i),
-      dispatcher: agent,
-    });
-    let first;
-    for await (const _ of response.body) first ??= performance.now();
-    const end = performance.now();
-    if (!response.ok) throw new Error(`status ${response.status} from ${server.url}`);
-    if (i < 20) continue; // warm-up
-    totals.push(end - start);
-    firsts.push((first ?? end) - start);
+  add(from, { status, first, end }) {
+    if (status < 200 || status > 299) {
+      this.errors++;
+      return;
+    }
+    this.totals.push(end - from);
+    this.firsts.push(first - from);
   }
-  return {
-    p50: percentile(totals, 0.5),
-    p95: percentile(totals, 0.95),
-    p99: percentile(totals, 0.99),
-    firstP50: percentile(firsts, 0.5),
-    firstP99: percentile(firsts, 0.99),
-  };
+
+  summary() {
+    const calls = this.totals.length;
+    return {
+      calls,
+      errors: this.errors,
+      perSecond: round(calls / this.seconds),
+      ...percentiles(this.totals),
+      ...prefixed('first', percentiles(this.firsts)),
+      cpuMicros: calls === 0 ? null : round((this.cpuMs * 1000) / calls),
+    };
+  }
 }
 
-export function percentile(values, q) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return round(sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0, 3);
+/**
+ * @param target {path, headers, body()}: `body` makes the next body
+ * @param options {connections, seconds | calls}
+ * @param into the {@link Sample} to add to
+ */
+export async function closedLoop(server, target, options, into = new Sample()) {
+  const { connections, seconds = Infinity, calls = Infinity } = options;
+  return withConnections(server, target, connections, into, (start) => {
+    const until = start + seconds * 1000;
+    let left = calls;
+    return async (connection) => {
+      while (performance.now() < until && left-- > 0) {
+        const from = performance.now();
+        await settle(into, from, connection.call(target.body()));
+      }
+    };
+  });
+}
+
+/** @param options {connections, seconds, rate}: calls per second, over at most so many connections */
+export async function openLoop(server, target, options, into = new Sample()) {
+  const { connections, seconds, rate } = options;
+  return withConnections(server, target, connections, into, (start) => {
+    const total = Math.floor(rate * seconds);
+    let next = 0;
+    return async (connection) => {
+      while (next < total) {
+        const due = start + (next++ * 1000) / rate;
+        const wait = due - performance.now();
+        // A connection that was free in time counts from when it asked: timers come late, and that is not the
+        // server's delay. One that was still busy counts from when it should have asked.
+        if (wait > 0) await sleep(wait);
+        await settle(into, wait > 0 ? performance.now() : due, connection.call(target.body()));
+      }
+    };
+  });
+}
+
+/** Opens the connections with one call each that is not measured, then measures until all have done their work. */
+async function withConnections(server, { path, headers = {}, body }, count, into, makeWork) {
+  const all = Array.from({ length: count }, () => new Connection(server.url, path, headers));
+  try {
+    await Promise.all(all.map((connection) => connection.call(body())));
+    const [cpu, start] = [server.cpuMs(), performance.now()];
+    await Promise.all(all.map(makeWork(start)));
+    into.seconds += (performance.now() - start) / 1000;
+    into.cpuMs += server.cpuMs() - cpu;
+  } finally {
+    for (const connection of all) connection.close();
+  }
+  return into;
+}
+
+async function settle(into, from, call) {
+  try {
+    into.add(from, await call);
+  } catch {
+    into.errors++;
+    // A server that refuses connections must not make this a busy loop.
+    await sleep(10);
+  }
+}
+
+function percentiles(values) {
+  const sorted = Float64Array.from(values).sort();
+  const at = (q) =>
+    sorted.length === 0
+      ? null
+      : round(sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))], 3);
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+}
+
+function prefixed(prefix, values) {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [`${prefix}${name.toUpperCase()}`, value]),
+  );
 }
 
 export function round(value, digits = 0) {

@@ -1,7 +1,7 @@
 // Starting servers in processes of their own, and reading what the kernel says they used.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a script that prints one JSON line `{ready, port}`. */
+/** Starts a script that prints one JSON line `{ready, port}` or `{ready, url}`. */
 export async function startScript(script, args, env = {}) {
   const child = spawn(process.execPath, [script, ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -32,12 +32,16 @@ export async function startScript(script, args, env = {}) {
     });
     child.once('exit', (code) => reject(new Error(`${script} ended with ${code}`)));
   });
-  return handle(child, `http://127.0.0.1:${ready.port}`);
+  return handle(child, ready.url ?? `http://127.0.0.1:${ready.port}`);
 }
 
-/** Starts a gateway built in dist/ with the given YAML texts and environment; waits until it is ready. */
-export async function startGateway({ config, policies, env = {}, nodeArgs = [] }) {
-  const dir = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+/**
+ * Starts a gateway built in dist/ with the given YAML texts and environment; waits until it is ready.
+ * @param dir data of an earlier start; a fresh directory that `stop()` removes when left out
+ */
+export async function startGateway({ config, policies, env = {}, nodeArgs = [], dir: kept }) {
+  const dir = kept ?? (await mkdtemp(join(tmpdir(), 'sluice-bench-')));
+  await mkdir(dir, { recursive: true });
   await writeFile(join(dir, 'sluice.yaml'), config);
   await writeFile(join(dir, 'policies.yaml'), policies);
   const port = await freePort();
@@ -54,7 +58,6 @@ export async function startGateway({ config, policies, env = {}, nodeArgs = [] }
       SLUICE_DATA_DIR: join(dir, 'data'),
       SLUICE_ADMIN_KEY: adminKey,
       LOG_LEVEL: 'warn',
-      ...(process.env.DATABASE_URL ? { DATABASE_URL: process.env.DATABASE_URL } : {}),
       ...env,
     },
   });
@@ -71,7 +74,7 @@ export async function startGateway({ config, policies, env = {}, nodeArgs = [] }
     readyMs: performance.now() - started,
     stop: async () => {
       await server.stop();
-      await rm(dir, { recursive: true, force: true });
+      if (kept === undefined) await rm(dir, { recursive: true, force: true });
     },
   };
 }
@@ -85,16 +88,18 @@ async function untilReady(url) {
     } catch {
       // Not listening yet.
     }
-    await sleep(20);
+    await sleep(5);
   }
+}
+
+/** What can be measured of any process that serves `url`. */
+export function attach(url, pid) {
+  return { url, pid, cpuMs: () => cpuMs(pid), rssMb: () => rssMb(pid) };
 }
 
 function handle(child, url) {
   return {
-    url,
-    pid: child.pid,
-    cpuMs: () => cpuMs(child.pid),
-    rssMb: () => rssMb(child.pid),
+    ...attach(url, child.pid),
     stop: async () => {
       if (child.exitCode !== null) return;
       const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -107,13 +112,32 @@ function handle(child, url) {
 }
 
 /** User and system time of the process, all threads, in ms. */
-export function cpuMs(pid) {
+function cpuMs(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / CLOCK_TICKS_PER_SECOND;
 }
 
-export function rssMb(pid) {
+function rssMb(pid) {
   const match = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(match?.[1] ?? 0) / 1024;
+}
+
+/** What the gateway's own metrics say of its heap. */
+export async function heapMb(server) {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const value = /^nodejs_heap_size_used_bytes(?:\{[^}]*\})? (\S+)/m.exec(text)?.[1];
+  if (value === undefined) throw new Error('no nodejs_heap_size_used_bytes in /metrics');
+  return Number(value) / 1024 ** 2;
+}
+
+/** Creates a key of the tier that the policies of these benchmarks name. */
+export async function createKey(server) {
+  const response = await fetch(`${server.url}/v1/admin/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${server.adminKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'bench', tier: 'bench' }),
+  });
+  if (!response.ok) throw new Error(`no key: ${response.status} ${await response.text()}`);
+  return (await response.json()).key;
 }

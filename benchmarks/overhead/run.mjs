@@ -1,138 +1,162 @@
-// npm run benchmark:overhead [-- --seconds 5 --calls 500 --peer URL --only "governed miss" --env ENABLE_X=false]
-// Load generator, upstream, forwarder and gateway each in a process of its own; CPU from the kernel's
-// accounting. Numbers of one run are to be compared with one another, not across machines.
-import { mkdir, writeFile } from 'node:fs/promises';
+// npm run benchmark:overhead [-- --seconds 4 --calls 400 --only "governed miss" --rate 100 --env ENABLE_X=false]
+// Load generator, upstream, forwarder, database and gateway each in a process of its own; CPU from the kernel's
+// accounting of the whole gateway process. The two sides take turns, so that a noisy machine troubles both alike.
+// Figures of one run are to be compared with one another, not across machines. A full run takes about three minutes.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { closedLoop, openLoop, round, Sample } from './load.mjs';
+import { attach, createKey, heapMb, startGateway, startScript } from './processes.mjs';
+import { printRow, printTable, summary } from './report.mjs';
 import { bodies, configYaml, policiesYaml, SETTINGS } from './settings.mjs';
-import { latencies, measure, round } from './load.mjs';
-import { startGateway, startScript } from './processes.mjs';
 
 const { values: args } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '5' },
-    calls: { type: 'string', default: '400' },
-    only: { type: 'string' },
+    /** Measured seconds of each load against each side. */
+    seconds: { type: 'string', default: '4' },
+    /** Calls one after the other over one connection. */
+    calls: { type: 'string', default: '300' },
+    /** Calls per second of the open loop; 40 % of what was reached at saturation when left out. */
+    rate: { type: 'string' },
+    only: { type: 'string', multiple: true },
     peer: { type: 'string' },
+    'peer-pid': { type: 'string' },
     env: { type: 'string', multiple: true, default: [] },
     name: { type: 'string', default: 'overhead' },
-    // Arguments of node for the gateway, such as --cpu-prof.
+    /** Arguments of node for the gateway, such as --cpu-prof. */
     node: { type: 'string', multiple: true, default: [] },
   },
 });
+const ROUNDS = 2;
+const CONNECTIONS = 64;
+const OPEN_SHARE = 0.4;
+const WARM_CALLS = 200;
 const seconds = Number(args.seconds);
-const calls = Number(args.calls);
 const here = (file) => new URL(file, import.meta.url).pathname;
+const wanted = SETTINGS.filter(({ name }) => args.only === undefined || args.only.includes(name));
+if (wanted.length === 0)
+  throw new Error(`--only takes: ${SETTINGS.map(({ name }) => name).join(', ')}`);
 
 const stop = [];
-const rows = [];
 try {
-  const upstream = await startScript(here('upstream.mjs'), []);
-  stop.push(upstream.stop);
-  const forwarder = await startScript(here('forwarder.mjs'), [upstream.url]);
-  stop.push(forwarder.stop);
-  const gateway = await startGateway({
-    config: configYaml(upstream.url),
-    policies: policiesYaml,
-    env: Object.fromEntries(args.env.map((pair) => pair.split('='))),
-    nodeArgs: args.node,
-  });
-  stop.push(gateway.stop);
-  const key = await createKey(gateway);
-  const idle = {
-    rssMb: round(gateway.rssMb()),
-    readyMs: round(gateway.readyMs),
-    ...(await heap(gateway)),
-  };
-
-  const wanted = SETTINGS.filter((s) => args.only === undefined || s.name === args.only);
-  for (const setting of wanted) {
-    const ours = {
-      headers: { authorization: `Bearer ${key}`, ...setting.headers },
-      body: setting.body,
-    };
-    const path = setting.yardstick === 'static' ? '/static' : '/v1/chat/completions';
-    if (setting.yardstick === 'static')
-      await latencies(forwarder, { body: bodies.fixed, calls: 1 });
-    const base = { path, headers: {}, body: setting.body };
-    const row = { setting: setting.name };
-    row.bare1 = await latencies(forwarder, { ...base, calls });
-    row.ours1 = await latencies(gateway, { ...ours, calls });
-    row.bare64 = await measure(forwarder, { ...base, connections: 64, seconds });
-    row.ours64 = await measure(gateway, { ...ours, connections: 64, seconds });
-    const rate = Math.max(10, Math.floor(row.ours64.perSecond / 2));
-    row.oursOpen = await measure(gateway, { ...ours, connections: 64, seconds, rate });
-    if (args.peer !== undefined && setting.yardstick === 'forwarder' && setting.name !== 'auto') {
-      row.peer = await peerRow(args.peer, upstream, setting, seconds);
-    }
-    rows.push({ ...row, ...summary(row) });
-    print(rows.at(-1));
-  }
-  const load = { rssMb: round(gateway.rssMb()), ...(await heap(gateway)) };
-  console.log('\nidle', idle, '\nafter load', load);
-  await mkdir('benchmarks/results', { recursive: true });
-  const file = `benchmarks/results/${args.name}.json`;
-  await writeFile(
-    file,
-    `${JSON.stringify({ at: new Date().toISOString(), node: process.version, seconds, env: args.env, idle, load, rows }, null, 2)}\n`,
-  );
-  console.log(`written to ${file}`);
+  await run();
 } finally {
   for (const end of stop.reverse()) await end();
 }
 
-async function createKey(server) {
-  const response = await fetch(`${server.url}/v1/admin/keys`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${server.adminKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'bench', tier: 'bench' }),
-  });
-  if (!response.ok) throw new Error(`no key: ${response.status} ${await response.text()}`);
-  return (await response.json()).key;
+async function run() {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-overhead-'));
+  stop.push(() => rm(dir, { recursive: true, force: true }));
+  const started = async (...start) => {
+    const server = await startScript(...start);
+    stop.push(server.stop);
+    return server;
+  };
+  const database = await started(here('database.mjs'), [join(dir, 'database')]);
+  const upstream = await started(here('upstream.mjs'), []);
+  const forwarder = await started(here('forwarder.mjs'), [upstream.url]);
+  const launch = () =>
+    startGateway({
+      config: configYaml(upstream.url),
+      policies: policiesYaml,
+      dir: join(dir, 'gateway'),
+      env: {
+        DATABASE_URL: database.url,
+        ...Object.fromEntries(args.env.map((pair) => pair.split('='))),
+      },
+      nodeArgs: args.node,
+    });
+  const first = await launch();
+  await first.stop();
+  const gateway = await launch();
+  stop.push(gateway.stop);
+  const start = { firstMs: round(first.readyMs), laterMs: round(gateway.readyMs) };
+  const headers = { authorization: `Bearer ${await createKey(gateway)}` };
+  const idle = await memory(gateway);
+  console.log('start', start, 'idle', idle);
+
+  const rows = [];
+  for (const setting of wanted) {
+    const sides = sidesOf(setting, { forwarder, gateway, upstream, headers });
+    // The forwarder answers /static with what it forwarded last: the same bytes as a hit.
+    if (setting.yardstick === 'static') {
+      const fill = { path: '/v1/chat/completions', body: bodies.fixed };
+      await closedLoop(forwarder, fill, { connections: 1, calls: 1 });
+    }
+    const row = { setting: setting.name, ...(await measure(setting, sides)) };
+    rows.push({ ...row, ...summary(row) });
+    printRow(rows.at(-1));
+  }
+  const load = await memory(gateway);
+  printTable(rows);
+  console.log('after load', load);
+  const result = { at: new Date().toISOString(), node: process.version, seconds, env: args.env };
+  await mkdir('benchmarks/results', { recursive: true });
+  const file = `benchmarks/results/${args.name}.json`;
+  const json = JSON.stringify({ ...result, start, idle, load, rows }, null, 2);
+  await writeFile(file, `${json}\n`);
+  console.log(`written to ${file}`);
 }
 
-async function heap(server) {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
-  const match = /nodejs_heap_size_used_bytes(?:\{[^}]*\})? (\S+)/.exec(text);
-  return { heapMb: round(Number(match?.[1] ?? 0) / 1024 ** 2, 1) };
-}
-
-async function peerRow(url, upstream, setting, duration) {
-  const { pid } = JSON.parse(process.env.PEER_PROCESS ?? '{}');
-  const { cpuMs, rssMb } = await import('./processes.mjs');
-  const peer = { url, cpuMs: () => cpuMs(pid), rssMb: () => rssMb(pid) };
-  const headers = {
+/** Who is asked, and how: the bare yardstick, the gateway, and a peer where one runs and can do the same. */
+function sidesOf({ path, body, headers: extra, peer }, { forwarder, gateway, upstream, headers }) {
+  const sides = {
+    bare: { server: forwarder, target: { path, body } },
+    ours: {
+      server: gateway,
+      target: { path: '/v1/chat/completions', body, headers: { ...headers, ...extra } },
+    },
+  };
+  if (args.peer === undefined || peer !== true) return sides;
+  const asPortkey = {
     'x-portkey-provider': 'openai',
     'x-portkey-custom-host': `${upstream.url}/v1`,
     authorization: 'Bearer bench',
   };
-  return measure(peer, { headers, body: setting.body, connections: 64, seconds: duration });
+  const server = attach(args.peer, Number(args['peer-pid']));
+  return { ...sides, peer: { server, target: { path, body, headers: asPortkey } } };
 }
 
-function summary(row) {
-  return {
-    addedP50Ms: round(row.ours1.p50 - row.bare1.p50, 3),
-    addedP99Ms: round(row.ours1.p99 - row.bare1.p99, 3),
-    addedFirstP50Ms: round(row.ours1.firstP50 - row.bare1.firstP50, 3),
-    addedFirstP99Ms: round(row.ours1.firstP99 - row.bare1.firstP99, 3),
-    cpuRatio: round(row.ours64.cpuMicros / row.bare64.cpuMicros, 2),
-    throughputRatio: round(row.ours64.perSecond / row.bare64.perSecond, 2),
-    ...(row.peer === undefined
-      ? {}
-      : {
-          cpuOfPeer: round(row.ours64.cpuMicros / row.peer.cpuMicros, 2),
-          throughputOfPeer: round(row.ours64.perSecond / row.peer.perSecond, 2),
-        }),
-  };
-}
-
-function print(row) {
-  console.log(
-    `${row.setting.padEnd(14)} added p50 ${row.addedP50Ms} ms, p99 ${row.addedP99Ms} ms, first byte p99 ${row.addedFirstP99Ms} ms | ` +
-      `64 conn: ours ${row.ours64.perSecond}/s ${row.ours64.cpuMicros} µs (errors ${row.ours64.errors}), bare ${row.bare64.perSecond}/s ${row.bare64.cpuMicros} µs | ` +
-      `cpu × ${row.cpuRatio}, throughput × ${row.throughputRatio}` +
-      (row.peer === undefined
-        ? ''
-        : ` | peer ${row.peer.perSecond}/s ${row.peer.cpuMicros} µs, ours/peer cpu × ${row.cpuOfPeer}, throughput × ${row.throughputOfPeer}`) +
-      ` | open loop at half: p50 ${row.oursOpen.p50}, p99 ${row.oursOpen.p99} ms`,
+async function measure({ rate }, sides) {
+  await forEachSide(sides, ({ server, target }) =>
+    closedLoop(server, target, { connections: 8, calls: WARM_CALLS }),
   );
+  if (rate !== undefined) {
+    const open = { connections: CONNECTIONS, rate: Number(args.rate ?? rate) };
+    return { open: { rate: open.rate, ...(await inTurns(sides, openLoop, open)) } };
+  }
+  const one = await inTurns(sides, closedLoop, {
+    connections: 1,
+    calls: Math.ceil(Number(args.calls) / ROUNDS),
+  });
+  const many = await inTurns(sides, closedLoop, { connections: CONNECTIONS });
+  const open = {
+    connections: CONNECTIONS,
+    rate: Number(args.rate ?? Math.max(10, Math.floor(many.ours.perSecond * OPEN_SHARE))),
+  };
+  const atRate = await inTurns(sides, openLoop, open);
+  return { one, many, open: { rate: open.rate, ...atRate } };
+}
+
+/** The same load against each side, turn by turn. */
+async function inTurns(sides, loop, options) {
+  const samples = Object.fromEntries(Object.keys(sides).map((name) => [name, new Sample()]));
+  const load = options.calls === undefined ? { ...options, seconds: seconds / ROUNDS } : options;
+  for (let i = 0; i < ROUNDS; i++) {
+    await forEachSide(sides, ({ server, target }, name) =>
+      loop(server, target, load, samples[name]),
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(samples).map(([name, sample]) => [name, sample.summary()]),
+  );
+}
+
+async function forEachSide(sides, work) {
+  for (const [name, side] of Object.entries(sides)) await work(side, name);
+}
+
+async function memory(server) {
+  return { rssMb: round(server.rssMb()), heapMb: round(await heapMb(server), 1) };
 }

@@ -2,26 +2,29 @@
 const PROMPT =
   'Summarise in one sentence why a gateway in front of language models should be fast. Call number ';
 
-export const configYaml = (upstreamUrl, overrides = '') => `
-providers:
-  - { id: bench, kind: openai, baseUrl: "${upstreamUrl}/v1", auth: none, maxConcurrent: 512 }
-models:
-  - id: bench
-    provider: bench
-    price: { input: 0.15, output: 0.60 }
-    contextTokens: 128000
-    maxOutputTokens: 4096
-    grade: simple
-    capabilities: [tools, json]
-  - id: bench-large
-    provider: bench
-    price: { input: 3, output: 15 }
-    contextTokens: 128000
-    maxOutputTokens: 4096
-    grade: complex
-    capabilities: [tools, json]
-${overrides}`;
+/** Which behaviour of the upstream each model stands for; see upstream.mjs. */
+const PROFILES = { bench: '', fixed: '/fixed', sampled: '/sampled', paced: '/paced' };
 
+const provider = (url) => (name) =>
+  `  - { id: ${name}, kind: openai, baseUrl: "${url}${PROFILES[name]}/v1", auth: none, maxConcurrent: 512 }`;
+const model = (id, from, grade, price) =>
+  `  - { id: ${id}, provider: ${from}, upstream: bench, grade: ${grade}, price: { ${price} }, contextTokens: 128000, maxOutputTokens: 4096, capabilities: [tools, json] }`;
+
+export const configYaml = (upstreamUrl) =>
+  [
+    'providers:',
+    ...Object.keys(PROFILES).map(provider(upstreamUrl)),
+    'models:',
+    model('bench', 'bench', 'simple', 'input: 0.15, output: 0.60'),
+    model('bench-large', 'bench', 'complex', 'input: 3, output: 15'),
+    // Too dear for `auto` to choose: its calls go where those of the other settings go.
+    ...['fixed', 'sampled', 'paced'].map((name) =>
+      model(name, name, 'complex', 'input: 30, output: 150'),
+    ),
+    '',
+  ].join('\n');
+
+/** Every kind of limit is on, and none of them is reached. */
 export const policiesYaml = `
 tiers:
   anonymous: { requests: { perHour: 1000000000, burstPerMinute: 1000000000 } }
@@ -39,15 +42,17 @@ const chat = (text, extra = {}) =>
   });
 
 let unique = Date.now();
+const fresh = (extra) => () => chat(PROMPT + unique++, extra);
 export const bodies = {
   fixed: () => chat(PROMPT),
-  unique: () => chat(PROMPT + unique++),
-  stream: () => chat(PROMPT + unique++, { stream: true }),
-  auto: () => chat(PROMPT + unique++, { model: 'auto' }),
+  unique: fresh(),
+  stream: fresh({ stream: true }),
+  auto: fresh({ model: 'auto' }),
   /** The same words with other casing and punctuation: never the same bytes, always the same question. */
-  rephrased: (i) => {
+  rephrased: () => {
+    const i = unique++;
     const words = 'how do i reset the password of my account on this site please'.split(' ');
-    const shout = i & 0x7ff;
+    const shout = i & 0xfff;
     return chat(
       words.map((w, k) => ((shout >> k) & 1 ? w.toUpperCase() : w)).join(' ') +
         '?'.repeat(1 + (i % 3)),
@@ -55,17 +60,45 @@ export const bodies = {
   },
 };
 
-/** name → how to ask. `cache: off` and `x-sluice-cache` are the public switches of the gateway. */
+const forwarder = { yardstick: 'forwarder', path: '/v1/chat/completions' };
+const fixedRoute = { yardstick: 'static', path: '/static' };
+
+/**
+ * name → how to ask. `x-sluice-cache` is a public switch of the gateway. With `peer`, a peer can do the same.
+ * Settings with a `rate` have an upstream that takes its time: they are measured in an open loop at that rate alone.
+ */
 export const SETTINGS = [
   {
     name: 'pass-through',
     body: bodies.unique,
     headers: { 'x-sluice-cache': 'off' },
-    yardstick: 'forwarder',
+    peer: true,
+    ...forwarder,
   },
-  { name: 'governed miss', body: bodies.unique, headers: {}, yardstick: 'forwarder' },
-  { name: 'auto', body: bodies.auto, headers: {}, yardstick: 'forwarder' },
-  { name: 'stream', body: bodies.stream, headers: {}, yardstick: 'forwarder', stream: true },
-  { name: 'exact hit', body: bodies.fixed, headers: {}, yardstick: 'static' },
-  { name: 'semantic hit', body: bodies.rephrased, headers: {}, yardstick: 'static' },
+  { name: 'governed miss', body: bodies.unique, peer: true, ...forwarder },
+  { name: 'auto', body: bodies.auto, ...forwarder },
+  { name: 'stream', body: bodies.stream, peer: true, ...forwarder },
+  { name: 'exact hit', body: bodies.fixed, ...fixedRoute },
+  { name: 'semantic hit', body: bodies.rephrased, ...fixedRoute },
+  {
+    name: 'miss, upstream 20 ms',
+    body: fresh({ model: 'fixed' }),
+    rate: 100,
+    ...forwarder,
+    path: '/fixed/v1/chat/completions',
+  },
+  {
+    name: 'miss, upstream sampled',
+    body: fresh({ model: 'sampled' }),
+    rate: 100,
+    ...forwarder,
+    path: '/sampled/v1/chat/completions',
+  },
+  {
+    name: 'stream, 200 tokens/s',
+    body: fresh({ model: 'paced', stream: true }),
+    rate: 50,
+    ...forwarder,
+    path: '/paced/v1/chat/completions',
+  },
 ];

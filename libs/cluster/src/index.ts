@@ -1,0 +1,5 @@
+export { ClusterModule } from './cluster.module.js';
+export { MachineHost, type HostedService } from './machine.host.js';
+export { MachineLink, SoleProcess } from './machine.link.js';
+export type { Port, ToOwner, ToWorker } from './messages.js';
+export { WorkerLink } from './worker.link.js';

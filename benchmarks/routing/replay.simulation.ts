@@ -1,8 +1,4 @@
-import {
-  modelsOf,
-  TargetCatalog,
-  type RoutableModel,
-} from '../../libs/routing/src/ports/target-catalog.port.js';
+import { ConfigTargetCatalog } from '../../libs/routing/src/ports/target-catalog.port.js';
 import type { LoggedDecision } from '../../libs/routing/src/decisions/decision.file.js';
 import { UpliftEstimator } from '../../libs/routing/src/estimator/uplift.estimator.js';
 import { expectedCost } from '../../libs/routing/src/selection/expected-cost.js';
@@ -10,8 +6,9 @@ import { GradeClassifier, rank } from '../../libs/routing/src/selection/grade.cl
 import { CandidateSelector } from '../../libs/routing/src/selection/candidate.selector.js';
 import { ROUTING_SIGNALS } from '../../libs/routing/src/signals/catalogue.js';
 import { callerNamed, callOf, routingWorld } from '../../libs/routing/testing/routing.world.js';
-import type { ConfigSnapshot, Environment } from '@sluice/config';
-import type { Grade, Target } from '@sluice/kernel';
+import type { ConfigStore } from '@sluice/config';
+import { SystemClock, type Grade, type Target } from '@sluice/kernel';
+import { ModelCatalog, PromptCounter, TokenCounter } from '@sluice/model-catalog';
 
 export interface ReplaySum {
   calls: number;
@@ -27,20 +24,22 @@ export interface ReplaySum {
  */
 export function replay(
   decisions: readonly LoggedDecision[],
-  snapshot: Pick<ConfigSnapshot, 'sluice'>,
-  env: Environment,
+  config: ConfigStore,
 ): { readonly then: ReplaySum; readonly now: ReplaySum; readonly unroutable: number } {
-  const models = modelsOf(snapshot, env, Date.now());
-  const { ports, learning } = routingWorld({}, { catalog: new FixedCatalog(models) });
-  const byId = new Map(models.map((model) => [model.target.model, model]));
+  const tokens = new TokenCounter();
+  const catalog = new ConfigTargetCatalog(
+    config,
+    new ModelCatalog(config, new SystemClock(), tokens, new PromptCounter(tokens)),
+  );
+  const { ports, learning } = routingWorld({}, { catalog });
   const selector = new CandidateSelector(ports, learning.ledger, ROUTING_SIGNALS, () => undefined);
   const classifier = new GradeClassifier(UpliftEstimator.bundled());
-  const { routing } = snapshot.sluice;
+  const { routing } = config.current.sluice;
   const then = emptySum();
   const now = emptySum();
   let unroutable = 0;
   for (const logged of decisions) {
-    const before = byId.get(logged.chosen);
+    const before = catalog.find(logged.chosen);
     const grade = gradeOf(logged, () => classifier.classify(logged.features, routing).grade);
     const request = {
       call: callOf('', { caller: callerNamed('replay', logged.tier) }),
@@ -60,18 +59,6 @@ export function replay(
     add(now, logged, after.model.target);
   }
   return { then, now, unroutable };
-}
-
-class FixedCatalog extends TargetCatalog {
-  constructor(private readonly models: readonly RoutableModel[]) {
-    super();
-  }
-  list(): readonly RoutableModel[] {
-    return this.models;
-  }
-  find(id: string): RoutableModel | undefined {
-    return this.models.find((model) => model.target.model === id);
-  }
 }
 
 /** A follow-up's grade came from its conversation, which the log does not hold: it stays as it was. */

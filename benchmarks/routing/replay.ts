@@ -30,7 +30,7 @@ const decisions = readDecisions(folder, since);
 if (decisions.length === 0)
   fail(`no decisions since ${new Date(since).toISOString()} in ${folder}`);
 
-const { then, now, unroutable } = replay(decisions, store.current, store.env);
+const { then, now, unroutable } = replay(decisions, store);
 console.log(
   `${decisions.length} decisions since ${new Date(since).toISOString()}, ${unroutable} not comparable`,
 );

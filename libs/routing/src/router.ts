@@ -60,17 +60,21 @@ export class Router {
   }
 
   #explicit(call: ChatCall, name: string): Draft {
-    const { model, attempts } = explicitRoute(call, name, this.ports, this.clock.now());
+    const { model, attempts } = explicitRoute(call, name, {
+      ports: this.ports,
+      balancer: this.auto.balancer,
+      now: this.clock.now(),
+    });
     return {
       kind: 'single',
-      chosen: name,
+      chosen: model.target.model,
       grade: model.target.grade,
       reason: call.model === AUTO ? 'default' : 'explicit',
       level: 'full',
       path: pathOf(model),
       attempts,
       features: undefined,
-      candidates: [{ model: name }],
+      candidates: [{ model: model.target.model }],
       cached: false,
     };
   }

@@ -3,6 +3,7 @@ import { Test } from '@nestjs/testing';
 import { describe, expect, it } from '@jest/globals';
 import { ConfigStore } from '@sluice/config';
 import { Clock, ManualClock } from '@sluice/kernel';
+import { ModelCatalogModule } from '@sluice/model-catalog';
 import { DeferredWork, Logger, Metrics, SilentLogger } from '@sluice/observability';
 import { callOf, TestConfig, TestHealth, THREE_MODELS } from '../testing/routing.world.js';
 import { CascadeRunner } from './cascade.runner.js';
@@ -35,7 +36,9 @@ class Bound {}
 
 describe('the routing module', () => {
   it('works with nothing bound', async () => {
-    const app = await Test.createTestingModule({ imports: [Unbound, RoutingModule] }).compile();
+    const app = await Test.createTestingModule({
+      imports: [Unbound, ModelCatalogModule, RoutingModule],
+    }).compile();
     await app.init();
     expect(app.get(Router).route(callOf('What is TypeScript?')).chosen).toBe('small');
     for (const type of [CascadeRunner, PerformanceInterceptor, RoutingObserver])
@@ -44,7 +47,9 @@ describe('the routing module', () => {
   });
 
   it('takes what the app binds', async () => {
-    const app = await Test.createTestingModule({ imports: [Bound, RoutingModule] }).compile();
+    const app = await Test.createTestingModule({
+      imports: [Bound, ModelCatalogModule, RoutingModule],
+    }).compile();
     health.set('small', { breaker: 'open' });
     expect(app.get(Router).route(callOf('What is TypeScript?')).chosen).toBe('medium');
     await app.close();

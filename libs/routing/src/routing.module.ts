@@ -18,7 +18,7 @@ import { RoutingObserver } from './routing.observer.js';
 import { AutoRoute } from './routes/auto.route.js';
 
 /**
- * Needs ConfigStore, Clock, Logger, Metrics and DeferredWork from global modules. Takes from a global module, where the app
+ * Needs ConfigStore, Clock, Logger, Metrics, DeferredWork and ModelCatalog from global modules. Takes from a global module, where the app
  * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore.
  */
 @Module({

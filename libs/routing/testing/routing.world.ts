@@ -16,6 +16,7 @@ import {
   type Prompt,
   type Target,
 } from '@sluice/kernel';
+import { ModelCatalog, PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import { DeferredWork, Logger, Metrics } from '@sluice/observability';
 import { PerformanceAlerts } from '../src/alerts.js';
 import { DecisionFile } from '../src/decisions/decision.file.js';
@@ -165,9 +166,11 @@ export function routingWorld(input: SluiceConfigInput = THREE_MODELS, options: W
   const registry = new Metrics();
   const metrics = new RoutingMetrics(registry, logger);
   const deferred = new DeferredWork(logger);
+  const tokens = new TokenCounter();
+  const models = new ModelCatalog(config, clock, tokens, new PromptCounter(tokens));
   const ports = new RoutingPorts(
     config,
-    clock,
+    models,
     health,
     options.ceiling,
     options.catalog,

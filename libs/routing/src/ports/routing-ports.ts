@@ -1,6 +1,6 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
-import { Clock } from '@sluice/kernel';
+import { ModelCatalog } from '@sluice/model-catalog';
 import { GradeCeiling, NoCeiling } from './grade-ceiling.port.js';
 import { ShadowRunner } from './shadow-runner.port.js';
 import { ConfigTargetCatalog, TargetCatalog } from './target-catalog.port.js';
@@ -17,7 +17,7 @@ export class RoutingPorts {
 
   constructor(
     config: ConfigStore,
-    clock: Clock,
+    models: ModelCatalog,
     @Optional() health?: TargetHealth,
     @Optional() ceiling?: GradeCeiling,
     @Optional() catalog?: TargetCatalog,
@@ -25,7 +25,7 @@ export class RoutingPorts {
   ) {
     this.health = health ?? new AllHealthy();
     this.ceiling = ceiling ?? new NoCeiling();
-    this.catalog = catalog ?? new ConfigTargetCatalog(config, clock);
+    this.catalog = catalog ?? new ConfigTargetCatalog(config, models);
     this.shadow = shadow;
   }
 }

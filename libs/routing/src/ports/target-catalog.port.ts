@@ -1,13 +1,13 @@
-import { Injectable } from '@nestjs/common';
 import {
-  ConfigStore,
   isProviderEnabled,
-  type ConfigSnapshot,
+  type ConfigStore,
   type Environment,
   type ModelConfig,
   type ProviderConfig,
+  type SluiceConfig,
 } from '@sluice/config';
-import { Clock, type Price, type Target } from '@sluice/kernel';
+import type { Target } from '@sluice/kernel';
+import type { ModelCatalog } from '@sluice/model-catalog';
 
 /** A configured model as the router sees it. */
 export interface RoutableModel {
@@ -16,6 +16,10 @@ export interface RoutableModel {
   readonly providerKind: ProviderConfig['kind'];
   /** False when the provider has no key: its models do not exist for callers. */
   readonly enabled: boolean;
+  /** Share of the calls among the models of one pool. */
+  readonly weight: number;
+  /** Models with the same pool are one upstream model at several places: whichever answers, the caller gets the same. */
+  readonly pool: string;
 }
 
 /** All models of one configuration version, with the prices that hold now. */
@@ -24,19 +28,15 @@ export abstract class TargetCatalog {
   abstract find(model: string): RoutableModel | undefined;
 }
 
-const PRICE_REFRESH_MS = 60_000;
-
-/** Reads models and prices from the YAML alone. */
-@Injectable()
+/** The models of the configuration that serves now. */
 export class ConfigTargetCatalog extends TargetCatalog {
-  #source: ConfigSnapshot | undefined;
-  #builtAt = 0;
-  #models = new Map<string, RoutableModel>();
+  #source: readonly Target[] | undefined;
+  #models: ReadonlyMap<string, RoutableModel> = new Map();
   #list: readonly RoutableModel[] = [];
 
   constructor(
     private readonly config: ConfigStore,
-    private readonly clock: Clock,
+    private readonly catalog: ModelCatalog,
   ) {
     super();
   }
@@ -52,47 +52,51 @@ export class ConfigTargetCatalog extends TargetCatalog {
   }
 
   #refresh(): void {
-    const snapshot = this.config.current;
-    const now = this.clock.now();
-    // Prices are effective-dated, so even an unchanged configuration changes at midnight.
-    if (this.#source === snapshot && now - this.#builtAt < PRICE_REFRESH_MS) return;
-    this.#list = modelsOf(snapshot, this.config.env, now);
+    // A new configuration, or a price that begins today, makes new targets.
+    const { targets } = this.catalog;
+    if (this.#source === targets) return;
+    this.#list = modelsOf(this.config.current.sluice, this.config.env, targets);
     this.#models = new Map(this.#list.map((model) => [model.target.model, model]));
-    this.#source = snapshot;
-    this.#builtAt = now;
+    this.#source = targets;
   }
 }
 
-export function modelsOf(
-  snapshot: Pick<ConfigSnapshot, 'sluice'>,
+/** @param targets one for each model of the configuration */
+function modelsOf(
+  sluice: SluiceConfig,
   env: Environment,
-  now: number,
+  targets: readonly Target[],
 ): RoutableModel[] {
-  const providers = new Map(snapshot.sluice.providers.map((provider) => [provider.id, provider]));
-  return snapshot.sluice.models.flatMap((config) => {
-    const provider = providers.get(config.provider);
-    if (provider === undefined) return [];
-    const target: Target = {
-      model: config.id,
-      provider: config.provider,
-      upstream: config.upstream ?? config.id,
-      price: priceAt(config.price, now),
-      grade: config.grade,
-      capabilities: config.capabilities,
-      contextTokens: config.contextTokens,
-      maxOutputTokens: config.maxOutputTokens,
-    };
+  const providers = new Map(sluice.providers.map((provider) => [provider.id, provider]));
+  const models = new Map(sluice.models.map((model) => [model.id, model]));
+  return targets.flatMap((target) => {
+    const provider = providers.get(target.provider);
+    const config = models.get(target.model);
+    if (provider === undefined || config === undefined) return [];
     return [
-      { target, config, providerKind: provider.kind, enabled: isProviderEnabled(provider, env) },
+      {
+        target,
+        config,
+        providerKind: provider.kind,
+        enabled: isProviderEnabled(provider, env),
+        weight: config.weight * provider.weight,
+        pool: poolOf(target, config),
+      },
     ];
   });
 }
 
-function priceAt(price: ModelConfig['price'], now: number): Price | undefined {
-  if (!Array.isArray(price)) return price;
-  const today = new Date(now).toISOString().slice(0, 10);
-  return price
-    .filter((entry) => entry.from <= today)
-    .toSorted((a, b) => a.from.localeCompare(b.from))
-    .at(-1);
+/** Everything but where it runs: models are equal when the caller and the bill cannot tell them apart. */
+function poolOf(target: Target, config: ModelConfig): string {
+  const { upstream, price, grade, capabilities, contextTokens, maxOutputTokens } = target;
+  return JSON.stringify([
+    upstream,
+    price,
+    grade,
+    capabilities.toSorted(),
+    contextTokens,
+    maxOutputTokens,
+    config.tiers?.toSorted(),
+    config.hybrid,
+  ]);
 }

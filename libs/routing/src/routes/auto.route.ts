@@ -21,6 +21,7 @@ import {
 } from '../selection/candidate.selector.js';
 import { cheapFirst } from '../selection/cascade.plan.js';
 import { harder, rank } from '../selection/grade.classifier.js';
+import { LoadBalancer } from '../selection/load.balancer.js';
 import { PromptReader } from '../selection/prompt.reader.js';
 import { RankingCache } from '../selection/ranking.cache.js';
 import { SessionMemory } from '../selection/session.memory.js';
@@ -54,6 +55,7 @@ interface Graded {
 @Injectable()
 export class AutoRoute {
   readonly sessions = new SessionMemory();
+  readonly balancer: LoadBalancer;
   readonly #reader = new PromptReader();
   readonly #selector: CandidateSelector;
   readonly #cache: RankingCache;
@@ -75,6 +77,7 @@ export class AutoRoute {
       },
     );
     this.#cache = new RankingCache(clock);
+    this.balancer = new LoadBalancer(ports.health);
   }
 
   /** @throws GatewayError model_not_found | context_too_long | overloaded */
@@ -117,7 +120,7 @@ export class AutoRoute {
       : { ranking: rankNow(), cached: false };
     const { ranking } = found;
     const stayed = this.#stay(ranking, state, graded.grade);
-    const ordered = stayed?.ranked ?? ranking.ranked;
+    const ordered = stayed?.ranked ?? this.#balanced(ranking.ranked, graded.grade, state?.model);
     const [best] = ordered;
     if (best === undefined) return this.#below(call, ranking, graded, features);
     this.#remember(call, best, graded.grade, features);
@@ -178,6 +181,28 @@ export class AutoRoute {
     if (own === undefined || at === 0 || this.learning.ledger.isUpgraded(state.model, grade))
       return undefined;
     return { ranked: [own, ...ranking.ranked.filter((c) => c !== own)] };
+  }
+
+  /** The best candidate's equals share its calls. Outside the cached ranking, for load changes with every call. */
+  #balanced(
+    ranked: readonly Candidate[],
+    grade: Grade,
+    warm: string | undefined,
+  ): readonly Candidate[] {
+    const [best] = ranked;
+    if (best === undefined || best.model.target.model === warm) return ranked;
+    const pool = ranked.filter(
+      ({ model }) =>
+        model.pool === best.model.pool &&
+        !this.learning.ledger.isUpgraded(model.target.model, grade),
+    );
+    if (pool.length < 2) return ranked;
+    const order = this.balancer.order(pool.map((candidate) => candidate.model));
+    const turn = (candidate: Candidate) => order.indexOf(candidate.model);
+    return [
+      ...pool.toSorted((a, b) => turn(a) - turn(b)),
+      ...ranked.filter((candidate) => !pool.includes(candidate)),
+    ];
   }
 
   #remember(call: ChatCall, best: Candidate, grade: Grade, features: PromptFeatures): void {

@@ -5,37 +5,55 @@ import { unhealthy } from '../ports/target-health.port.js';
 import { needsOf } from '../features/needs.js';
 import { mayUse } from '../selection/candidate.filters.js';
 import { attemptsOf } from './attempts.js';
+import type { LoadBalancer } from '../selection/load.balancer.js';
 import { unknownModel } from './no-candidate.error.js';
 
+export interface ExplicitWorld {
+  readonly ports: RoutingPorts;
+  readonly balancer: LoadBalancer;
+  /** Epoch ms. */
+  readonly now: number;
+}
+
 export interface ExplicitRoute {
+  /** The named one, or its equal whose turn it is. */
   readonly model: RoutableModel;
   readonly attempts: readonly Target[];
 }
 
 /**
- * A model the caller named: it with its retries, then its fallbacks that can do the work. Targets that are down go to
- * the end and are not dropped: what the caller asked for is tried at least once.
+ * A model the caller named: it with its retries, then its fallbacks that can do the work. Fallbacks that are equal to it
+ * share its calls by weight. Targets that are down go to the end and are not dropped: what the caller asked for is tried
+ * at least once.
  * @throws GatewayError model_not_found
  */
 export function explicitRoute(
   call: ChatCall,
   id: string,
-  ports: RoutingPorts,
-  now: number,
+  { ports, balancer, now }: ExplicitWorld,
 ): ExplicitRoute {
   const model = ports.catalog.find(id);
   if (model === undefined || !model.enabled || !mayUse(call, model)) throw unknownModel(id);
-  const line = attemptsOf(model, ports.catalog);
-  const taken = new Set(line.map((target) => target.model));
-  for (const fallbackId of model.config.fallbacks) {
+  const usable = model.config.fallbacks.flatMap((fallbackId) => {
     const fallback = ports.catalog.find(fallbackId);
-    if (fallback === undefined || taken.has(fallbackId)) continue;
-    if (!fallback.enabled || !mayUse(call, fallback) || !canServe(fallback, call.prompt)) continue;
-    taken.add(fallbackId);
-    line.push(...attemptsOf(fallback, ports.catalog));
+    if (fallback === undefined || fallbackId === id) return [];
+    const open = fallback.enabled && mayUse(call, fallback) && canServe(fallback, call.prompt);
+    return open ? [fallback] : [];
+  });
+  const pool = [model, ...usable.filter((fallback) => fallback.pool === model.pool)];
+  const others = usable.filter((fallback) => fallback.pool !== model.pool);
+  const isUp = (m: RoutableModel) => unhealthy(ports.health.reading(m.target), now) === undefined;
+  const first = [...balancer.order(pool.filter(isUp)), ...pool.filter((m) => !isUp(m))];
+  const line: Target[] = [];
+  for (const each of [...first, ...others]) {
+    if (line.some((target) => target.model === each.target.model)) continue;
+    line.push(...attemptsOf(each, ports.catalog));
   }
   const down = (target: Target) => unhealthy(ports.health.reading(target), now) !== undefined;
-  return { model, attempts: [...line.filter((t) => !down(t)), ...line.filter(down)] };
+  return {
+    model: first[0] ?? model,
+    attempts: [...line.filter((t) => !down(t)), ...line.filter(down)],
+  };
 }
 
 function canServe(model: RoutableModel, prompt: Prompt): boolean {

@@ -37,6 +37,7 @@ const shipper = new UsageShipper({
   spool,
   db: pool,
   onShipped: () => undefined,
+  onRecovered: () => undefined,
   onFault: () => note('f ship'),
   onRejected: async (row) => {
     note(`r ${String(row[0])}`);

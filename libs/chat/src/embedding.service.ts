@@ -15,7 +15,7 @@ import { ModelCatalog } from '@sluice/model-catalog';
 import { ProviderRegistry } from '@sluice/providers';
 import { Router } from '@sluice/routing';
 import { TokenLimitsInterceptor } from '@sluice/token-limits';
-import { UsageInterceptor } from '@sluice/usage';
+import { PaidCallInterceptor, UsageInterceptor } from '@sluice/usage';
 import { compose } from './compose.js';
 import { EmbeddingCache } from './embedding.cache.js';
 
@@ -52,6 +52,7 @@ export class EmbeddingService {
   constructor(
     private readonly usage: UsageInterceptor,
     private readonly limits: TokenLimitsInterceptor,
+    private readonly paid: PaidCallInterceptor,
     private readonly router: Router,
     private readonly providers: ProviderRegistry,
     private readonly catalog: ModelCatalog,
@@ -63,7 +64,7 @@ export class EmbeddingService {
     let tokens = 0;
     let costMicroUsd = 0;
     const call = new ChatCall(callInit(options));
-    const run = compose([this.usage, this.limits], async (inner) => {
+    const run = compose([this.usage, this.limits, this.paid], async (inner) => {
       const misses: number[] = [];
       options.inputs.forEach((input, i) => {
         const known = this.cache.get(options, input);

@@ -2,7 +2,7 @@ import type { ChatCall, ChatHandler, ChatInterceptor, ChatReply } from '@sluice/
 import { PerformanceInterceptor } from '@sluice/routing';
 import { SemanticCacheInterceptor } from '@sluice/semantic-cache';
 import { TokenLimitsInterceptor } from '@sluice/token-limits';
-import { UsageInterceptor } from '@sluice/usage';
+import { PaidCallInterceptor, UsageInterceptor } from '@sluice/usage';
 import type { ChatService } from './chat.service.js';
 import { CoalescingInterceptor } from './coalescing.interceptor.js';
 import { compose } from './compose.js';
@@ -12,6 +12,7 @@ export const CHAT_INTERCEPTORS = [
   UsageInterceptor, // exactly one usage row, however the call ends
   PerformanceInterceptor, // latency and success of each path, as callers see it
   TokenLimitsInterceptor, // tokens and money: held before an attempt, settled with the truth
+  PaidCallInterceptor, // a note before an upstream is asked: a killed process leaves an estimate
   SemanticCacheInterceptor, // answers that were paid for once
   CoalescingInterceptor, // identical calls in flight share one run
 ] as const;

@@ -69,6 +69,7 @@ export {
   type AttemptFact,
   type CacheFact,
   type CacheVerdict,
+  type ExpectedSpend,
   type RoutingFact,
 } from './journal.js';
 export {

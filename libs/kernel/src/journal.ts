@@ -19,6 +19,14 @@ export interface AttemptFact {
   costMicroUsd?: MicroUsd;
 }
 
+/** What a call will probably come to, while its bill is not known. */
+export interface ExpectedSpend {
+  /** Of the attempts before the one under way: their bills where these are known. */
+  readonly earlier: { readonly usage: Usage; readonly costMicroUsd: MicroUsd };
+  /** Of the attempt under way: the prompt as counted, an answer of the usual length. */
+  readonly usage: Usage;
+}
+
 export interface RoutingFact {
   readonly requested: string;
   readonly grade?: Grade;
@@ -53,6 +61,8 @@ export interface CacheFact {
  */
 export class Journal {
   readonly attempts: AttemptFact[] = [];
+  /** Renewed with each attempt that the spend hold covers. */
+  expected: ExpectedSpend | undefined;
   cache: CacheFact | undefined;
   routing: RoutingFact | undefined;
   path: AnswerPath = 'direct';

@@ -87,6 +87,36 @@ describe('the token limits interceptor', () => {
     expect(w.engine.live).toBe(0);
   });
 
+  it('says what a call will probably come to: the usual answer, and what earlier attempts have cost', async () => {
+    const w = spendWorld({ policies: POLICIES });
+    const ask = async (length: number) => {
+      const call = callOf(10);
+      const reply = await w.limits.around(call, async () => {
+        await call.hold.cover(small);
+        return answered(bill(10, length, 10 + 2 * length));
+      });
+      reply.take();
+      return call.journal.expected;
+    };
+    // Nothing is known of this model yet: all that it may write.
+    expect((await ask(30))?.usage).toMatchObject({ input: 10, output: 1000, estimated: true });
+    await ask(50);
+    expect((await ask(40))?.usage.output).toBe(40);
+
+    const call = callOf(10);
+    const failed = w.limits.around(call, async () => {
+      await call.hold.cover(small);
+      attempt(call, small, { outcome: 'failed', usage: usage({ input: 10 }), costMicroUsd: 10 });
+      await call.hold.cover(large);
+      throw new GatewayError('upstream_error', 'boom');
+    });
+    await expect(failed).rejects.toThrow('boom');
+    expect(call.journal.expected?.earlier).toMatchObject({
+      usage: { input: 10 },
+      costMicroUsd: 10,
+    });
+  });
+
   it('reserves and charges nothing for an answer without an attempt', async () => {
     const w = spendWorld({ policies: POLICIES });
     (await w.limits.around(callOf(10), async () => answered(bill(0, 0, 0)))).take();

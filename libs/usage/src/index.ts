@@ -1,5 +1,6 @@
 export { UsageModule } from './usage.module.js';
 export { UsageInterceptor } from './usage.interceptor.js';
+export { PaidCallInterceptor } from './paid-call/paid-call.interceptor.js';
 export { UsageRecorder } from './usage.recorder.js';
 export {
   NO_SAVINGS,

@@ -8,6 +8,7 @@ import {
   type GatewayError,
   type MicroUsd,
   type Settlement,
+  type Target,
   type Usage,
 } from '@sluice/kernel';
 import { NO_SAVINGS, type Savings, type UsageEvent, type UsageOutcome } from './usage-event.js';
@@ -19,25 +20,62 @@ const OK = 200;
 export interface EndedCall {
   readonly call: ChatCall;
   readonly settlement: Settlement;
-  /** Wall clock, milliseconds since the Unix epoch. */
-  readonly at: number;
+  readonly key: EventKey;
   /** Monotonic milliseconds. */
   readonly endedAt: number;
   readonly configVersion: number;
 }
 
-/** What a call came to, as one event. */
-export function usageEvent(ended: EndedCall): UsageEvent {
-  const { call, at } = ended;
-  const { journal, caller } = call;
-  const error = errorOf(ended.settlement);
-  const outcome = outcomeOf(ended, error);
-  const served = billedAttempt(journal.attempts);
-  const bill = billOf(ended.settlement, served);
-  const durationMs = Math.max(0, ended.endedAt - call.startedAt);
+/** What tells an event from all others. */
+export interface EventKey {
+  readonly requestId: string;
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly at: number;
+}
+
+/** Fixes the key of a call's event: once, when something is first written of it. */
+export function keyOf(call: ChatCall, at: number): EventKey {
+  return { requestId: UUID.test(call.id) ? call.id : uuidv7(at), at };
+}
+
+/** A call that goes upstream, with what it will probably come to. */
+export interface ExpectedCall {
+  readonly call: ChatCall;
+  readonly target: Target;
+  readonly key: EventKey;
+  readonly usage: Usage;
+  readonly costMicroUsd: MicroUsd;
+  readonly elapsedMs: number;
+  readonly configVersion: number;
+}
+
+/** The event of a call of which nothing more will be heard. */
+export function expectedEvent(expected: ExpectedCall): UsageEvent {
+  const { call, target, key, usage, costMicroUsd, elapsedMs, configVersion } = expected;
+  const { journal } = call;
   return {
-    requestId: UUID.test(call.id) ? call.id : uuidv7(at),
-    at,
+    ...factsOf(call),
+    ...key,
+    model: target.model,
+    provider: target.provider,
+    status: 0,
+    outcome: 'interrupted',
+    errorCode: undefined,
+    usage: { ...usage, estimated: true },
+    costMicroUsd,
+    saved: NO_SAVINGS,
+    durationUs: micros(Math.max(0, elapsedMs)),
+    ttftUs: undefined,
+    overheadUs: 0,
+    attempts: journal.attempts.length + 1,
+    configVersion,
+  };
+}
+
+/** What is the same however a call ends. */
+function factsOf(call: ChatCall) {
+  const { journal, caller } = call;
+  return {
     tenant: caller.tenant,
     caller: caller.id,
     keyId: caller.keyId,
@@ -47,13 +85,32 @@ export function usageEvent(ended: EndedCall): UsageEvent {
     route: call.route,
     dialect: call.dialect,
     requestedModel: call.model,
+    cache: journal.cache?.verdict,
+    stream: call.stream,
+    path: journal.path,
+    experiment: journal.routing?.experiment?.id,
+    experimentArm: journal.routing?.experiment?.arm,
+    corrects: undefined,
+  } as const;
+}
+
+/** What a call came to, as one event. */
+export function usageEvent(ended: EndedCall): UsageEvent {
+  const { call } = ended;
+  const { journal } = call;
+  const error = errorOf(ended.settlement);
+  const outcome = outcomeOf(ended, error);
+  const served = billedAttempt(journal.attempts);
+  const bill = billOf(ended.settlement, served);
+  const durationMs = Math.max(0, ended.endedAt - call.startedAt);
+  return {
+    ...factsOf(call),
+    ...ended.key,
     model: journal.servedBy?.model ?? journal.routing?.chosen ?? call.model,
     provider: journal.servedBy?.provider ?? '',
     status: outcome === 'abandoned' ? 499 : (error?.status ?? OK),
     outcome,
     errorCode: error?.code,
-    cache: journal.cache?.verdict,
-    stream: call.stream,
     usage: bill.usage,
     costMicroUsd: bill.cost,
     saved: savings(call, outcome, bill),
@@ -64,11 +121,7 @@ export function usageEvent(ended: EndedCall): UsageEvent {
         : micros(Math.max(0, journal.firstTokenAt - call.startedAt)),
     overheadUs: micros(Math.max(0, durationMs - journal.upstreamMs)),
     attempts: journal.attempts.length,
-    path: journal.path,
-    experiment: journal.routing?.experiment?.id,
-    experimentArm: journal.routing?.experiment?.arm,
     configVersion: ended.configVersion,
-    corrects: undefined,
   };
 }
 

@@ -2,9 +2,11 @@ import type { AnswerPath, CacheVerdict, DialectName, MicroUsd, Usage } from '@sl
 
 /**
  * How a call ended. `hit` and `coalesced` are completed answers that cost nothing; `refused` never left the
- * gateway; `failed` did, or broke off; `abandoned` was left by its caller.
+ * gateway; `failed` did, or broke off; `abandoned` was left by its caller; `interrupted` died with its process and is
+ * billed as it was expected to end.
  */
-export type UsageOutcome = 'completed' | 'hit' | 'coalesced' | 'refused' | 'failed' | 'abandoned';
+export type UsageOutcome =
+  'completed' | 'hit' | 'coalesced' | 'refused' | 'failed' | 'abandoned' | 'interrupted';
 
 export const USAGE_OUTCOMES: readonly UsageOutcome[] = [
   'completed',
@@ -13,6 +15,7 @@ export const USAGE_OUTCOMES: readonly UsageOutcome[] = [
   'refused',
   'failed',
   'abandoned',
+  'interrupted',
 ];
 
 /** Micro-USD that the call would have cost more without the gateway. */
@@ -26,7 +29,10 @@ export interface Savings {
 export interface UsageEvent {
   /** UUIDv7; together with `at` the key by which a replay is recognised. */
   readonly requestId: string;
-  /** Milliseconds since the Unix epoch when the event was first written. Never recomputed. */
+  /**
+   * Milliseconds since the Unix epoch when the event was first written: when the call went upstream, or when it ended
+   * without going there. Never recomputed.
+   */
   readonly at: number;
   readonly tenant: string;
   readonly caller: string;
@@ -41,7 +47,7 @@ export interface UsageEvent {
   readonly model: string;
   /** Empty when nobody answered. */
   readonly provider: string;
-  /** The HTTP status that the caller received, 499 when it had left. */
+  /** The HTTP status that the caller received, 499 when it had left, 0 when nobody knows. */
   readonly status: number;
   readonly outcome: UsageOutcome;
   readonly errorCode: string | undefined;

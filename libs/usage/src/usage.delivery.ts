@@ -34,6 +34,10 @@ export class UsageDelivery implements OnModuleInit, BeforeApplicationShutdown {
       spool,
       db: database.writer,
       onShipped: (rows) => metrics.shipped(rows),
+      onRecovered: (rows) => {
+        metrics.recovered(rows);
+        if (rows > 0) logger.warn({ calls: rows }, 'calls of an ended process billed by estimate');
+      },
       onFault: (error) => logger.warn({ err: error }, 'usage events wait in the spool'),
       onRejected: async (row, error) => {
         logger.error({ err: error, requestId: row[0], file: rejected }, 'usage event set aside');

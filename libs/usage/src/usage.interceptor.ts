@@ -10,11 +10,17 @@ import {
 } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
 import { HistoryRecorder } from './history/history.recorder.js';
-import { usageEvent, type EndedCall } from './usage-event.builder.js';
+import { endNoted } from './paid-call/paid-call.interceptor.js';
+import { keyOf, usageEvent, type EndedCall } from './usage-event.builder.js';
+import type { OpenCallNotes } from './spool/open-call.log.js';
 import { UsageRecorder } from './usage.recorder.js';
 
 /** Events built in one turn of the event loop: about 0.3 ms of work. */
 const EVENTS_PER_TURN = 32;
+
+interface Ended extends EndedCall {
+  readonly notes: OpenCallNotes | undefined;
+}
 
 /**
  * Records exactly one event for each call, however it ends. On the call's path it only notes the end;
@@ -22,7 +28,7 @@ const EVENTS_PER_TURN = 32;
  */
 @Injectable()
 export class UsageInterceptor extends ChatInterceptor {
-  #ended: EndedCall[] = [];
+  #ended: Ended[] = [];
   #scheduled = false;
 
   constructor(
@@ -39,10 +45,12 @@ export class UsageInterceptor extends ChatInterceptor {
     return settled(
       () => next(call),
       (settlement) => {
+        const noted = endNoted(call);
         this.#ended.push({
           call,
           settlement,
-          at: this.clock.now(),
+          key: noted?.key ?? keyOf(call, this.clock.now()),
+          notes: noted?.notes,
           endedAt: this.clock.monotonic(),
           configVersion: this.config.current.version,
         });
@@ -71,7 +79,7 @@ export class UsageInterceptor extends ChatInterceptor {
     this.#ended = this.#ended.slice(EVENTS_PER_TURN);
     for (const ended of some) {
       const event = usageEvent(ended);
-      this.recorder.record(event).catch((error: unknown) => {
+      this.recorder.record(event, ended.notes).catch((error: unknown) => {
         // Only when the disk is still full at the end of the shutdown: the last place left is the log.
         this.logger.error({ err: error, event }, 'usage event could not be stored');
       });

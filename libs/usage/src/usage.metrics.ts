@@ -10,6 +10,7 @@ export class UsageMetrics {
   readonly #cost: Counter<'provider' | 'model' | 'tier'>;
   readonly #saved: Counter<'by'>;
   readonly #rows: Counter;
+  readonly #interrupted: Counter;
   readonly #metrics: Metrics;
 
   constructor(metrics: Metrics) {
@@ -31,6 +32,11 @@ export class UsageMetrics {
     this.#rows = new Counter({
       name: 'sluice_usage_rows_total',
       help: 'Usage events written to the database.',
+      registers,
+    });
+    this.#interrupted = new Counter({
+      name: 'sluice_usage_interrupted_total',
+      help: 'Calls that died with their process and were billed by estimate.',
       registers,
     });
   }
@@ -58,5 +64,11 @@ export class UsageMetrics {
 
   shipped(rows: number): void {
     this.#rows.inc(rows);
+  }
+
+  /** Calls of dead processes of which nothing but their note is known. */
+  recovered(rows: number): void {
+    this.#rows.inc(rows);
+    this.#interrupted.inc(rows);
   }
 }

@@ -9,6 +9,7 @@ import { HistoryRecorder } from './history/history.recorder.js';
 import { HistoryRepository } from './history/history.repository.js';
 import { CallerErasure } from './jobs/caller.erasure.js';
 import { UsageUpkeep } from './jobs/usage.upkeep.js';
+import { PaidCallInterceptor } from './paid-call/paid-call.interceptor.js';
 import { UsageExport } from './queries/usage.export.js';
 import { UsageQueries } from './queries/usage.queries.js';
 import { SlowQueryLog } from './slow-query.log.js';
@@ -20,6 +21,7 @@ import { UsageRecorder } from './usage.recorder.js';
 
 const EXPORTS = [
   UsageInterceptor,
+  PaidCallInterceptor,
   UsageRecorder,
   UsageQueries,
   UsageExport,
@@ -72,6 +74,7 @@ const EXPORTS = [
     UsageRecorder,
     HistoryRecorder,
     UsageInterceptor,
+    PaidCallInterceptor,
     UsageDelivery,
     UsageUpkeep,
   ],

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { GatewayError } from '@sluice/kernel';
 import { encodeEvent } from './persistence/usage.columns.js';
+import type { OpenCallNotes } from './spool/open-call.log.js';
 import { UsageSpool } from './spool/usage.spool.js';
 import type { UsageEvent } from './usage-event.js';
 import { UsageMetrics } from './usage.metrics.js';
@@ -18,10 +19,24 @@ export class UsageRecorder {
   /**
    * Resolves when the event is on the disk (a few milliseconds later); from then on it cannot get lost.
    * Waits while the disk is full. Rejects only when the process is shutting down.
+   * @param notes of the call when it was noted; they have served then
    */
-  record(event: UsageEvent): Promise<void> {
+  async record(event: UsageEvent, notes?: OpenCallNotes): Promise<void> {
     this.metrics.count(event);
-    return this.spool.append(encodeEvent(event));
+    await this.spool.append(encodeEvent(event));
+    if (notes !== undefined) this.spool.ended(notes);
+  }
+
+  /**
+   * Notes what a call becomes if this process dies, to be called before it goes upstream. Done at once, but for a slow disk.
+   * @throws GatewayError overloaded when there is no place for it
+   */
+  note(event: UsageEvent, notes: OpenCallNotes): Promise<void> | undefined {
+    try {
+      return this.spool.note(encodeEvent(event), notes)?.catch(refuse);
+    } catch (error) {
+      return refuse(error);
+    }
   }
 
   /** There is no safe place for further bills: the disk is full, or the spool has reached its limit. */
@@ -34,9 +49,13 @@ export class UsageRecorder {
    * @throws GatewayError overloaded
    */
   admit(): void {
-    if (!this.full) return;
-    throw new GatewayError('overloaded', 'Usage cannot be recorded at the moment.', {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
+    if (this.full) refuse();
   }
+}
+
+function refuse(cause?: unknown): never {
+  throw new GatewayError('overloaded', 'Usage cannot be recorded at the moment.', {
+    retryAfterMs: RETRY_AFTER_MS,
+    cause,
+  });
 }

@@ -6,16 +6,26 @@ const DECAY_AT = 256;
 /** Before anything is known. */
 const UNKNOWN = 1024;
 const ENOUGH = 8;
+/** Answers that the mean remembers. */
+const MEAN_OVER = 64;
 
 class Outputs {
   readonly #bins = new Uint32Array(BINS);
   #total = 0;
+  #seen = 0;
+  #mean = 0;
+
+  get mean(): number {
+    return this.#mean;
+  }
 
   get total(): number {
     return this.#total;
   }
 
   add(tokens: number): void {
+    this.#seen = Math.min(MEAN_OVER, this.#seen + 1);
+    this.#mean += (tokens - this.#mean) / this.#seen;
     const bin = Math.min(BINS - 1, Math.ceil(2 * Math.log2(Math.max(1, tokens))));
     this.#bins[bin] = (this.#bins[bin] ?? 0) + 1;
     if (++this.#total < DECAY_AT) return;
@@ -61,5 +71,11 @@ export class OutputEstimator {
     const all = this.#models.get(model);
     if (all !== undefined && all.total >= ENOUGH) return all.quantile(0.95);
     return UNKNOWN;
+  }
+
+  /** The mean length of recent answers: for guessing a bill, where {@link estimate} would always guess too much. */
+  typical(model: string, caller: string): number {
+    const known = this.#callers.get(`${caller} ${model}`) ?? this.#models.get(model);
+    return known === undefined ? UNKNOWN : Math.ceil(known.mean);
   }
 }

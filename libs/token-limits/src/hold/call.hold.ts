@@ -1,8 +1,10 @@
 import {
   GatewayError,
+  usage,
   uuidv7,
   type AttemptFact,
   type ChatCall,
+  type ExpectedSpend,
   type Settlement,
   type SpendHold,
   type Target,
@@ -68,6 +70,7 @@ export class CallHold implements SpendHold {
     this.#current = { target, need, reserved };
     this.#covered = need.amounts.output;
     this.#topUp = 'idle';
+    this.call.journal.expected = this.#expected(need);
   }
 
   progress(outputTokens: number): 'go' | 'stop' {
@@ -83,6 +86,18 @@ export class CallHold implements SpendHold {
     else if (this.#topUp === 'refused' && over) this.#ask(attempt);
     if (outputTokens < this.#covered) return 'go';
     return this.#topUp === 'pending' && outputTokens < this.#covered + GRACE ? 'go' : 'stop';
+  }
+
+  /** What is known of earlier attempts, what is held for those still open, and the usual for the one that starts. */
+  #expected({ amounts, typicalOutput }: Need): ExpectedSpend {
+    const earlier = this.#open.reduce((sum, { need }) => plus(sum, need.amounts), this.#charged);
+    return {
+      earlier: {
+        usage: usage({ input: earlier.input, output: earlier.output, estimated: true }),
+        costMicroUsd: earlier.microUsd,
+      },
+      usage: usage({ input: amounts.input, output: typicalOutput, estimated: true }),
+    };
   }
 
   /** Ends everything that is held, exactly once. */

@@ -11,6 +11,8 @@ export interface Need {
   readonly limits: readonly Limit[];
   /** The estimate that is reserved. */
   readonly amounts: Amounts;
+  /** How long the answer usually is. */
+  readonly typicalOutput: number;
   /** More than this the upstream will not write, or the request does not allow; undefined when neither says. */
   readonly mostOutput: number | undefined;
 }
@@ -73,8 +75,10 @@ export class CallNeeds {
     const silent = target.capabilities.includes('embeddings');
     const likely = silent ? 0 : this.outputs.estimate(target.model, callerScope(call.caller));
     const output = choices * Math.min(mostOutput ?? Infinity, likely);
+    const typical = silent ? 0 : this.outputs.typical(target.model, callerScope(call.caller));
     return {
       limits,
+      typicalOutput: choices * Math.min(mostOutput ?? Infinity, typical),
       amounts: { input, output, microUsd: priceOf(target, input, output) },
       mostOutput: mostOutput === undefined ? undefined : choices * mostOutput,
     };

@@ -17,7 +17,7 @@ export class HistoryRecorder {
   ) {}
 
   /** Takes a call that has ended; keeps it when it was answered in full and its tier opted in. */
-  offer({ call, settlement, at }: EndedCall): void {
+  offer({ call, settlement, key }: EndedCall): void {
     if (!this.config.current.sluice.usage.history.tiers.includes(call.caller.tier)) return;
     if (settlement.kind !== 'ended' || settlement.end.message === undefined) return;
     const { message } = settlement.end;
@@ -26,7 +26,7 @@ export class HistoryRecorder {
         { tenant: call.caller.tenant, caller: call.caller.id, session: call.session ?? NO_SESSION },
         {
           requestId: call.id,
-          at,
+          at: key.at,
           model: call.journal.servedBy?.model ?? call.model,
           prompt: call.body,
           answer: message(),

@@ -11,7 +11,7 @@ export const MEASURES: readonly Measure[] = [
   { name: 'calls', sum: `count(*) FILTER (WHERE ${IS_CALL})` },
   {
     name: 'failures',
-    sum: `count(*) FILTER (WHERE outcome IN ('failed', 'refused') AND ${IS_CALL})`,
+    sum: `count(*) FILTER (WHERE outcome IN ('failed', 'refused', 'interrupted') AND ${IS_CALL})`,
   },
   { name: 'hits', sum: `count(*) FILTER (WHERE outcome = 'hit' AND ${IS_CALL})` },
   { name: 'coalesced', sum: `count(*) FILTER (WHERE outcome = 'coalesced' AND ${IS_CALL})` },

@@ -12,12 +12,12 @@ const VALUES = USAGE_COLUMNS.map(({ name }) =>
 /**
  * Inserts a batch and adds to the rollups what was really inserted, as one statement and so one transaction:
  * a replay of any part changes nothing. Rows and rollup keys are taken in key order by every writer, so that two
- * of them wait for each other and never deadlock. Unnamed on purpose: it must pass a transaction-mode PgBouncer.
+ * of them wait for each other and never deadlock. Of two rows with one key in a batch the later one counts. Unnamed on purpose: it must pass a transaction-mode PgBouncer.
  */
 export const INSERT_EVENTS = `WITH input AS (
-  SELECT * FROM unnest(${PARAMETERS}) AS t(${INPUT_COLUMNS})
+  SELECT * FROM unnest(${PARAMETERS}) WITH ORDINALITY AS t(${INPUT_COLUMNS}, nth)
 ), inserted AS (
-  INSERT INTO token_usage (${TARGETS}) SELECT ${VALUES} FROM input ORDER BY request_id, at_ms
+  INSERT INTO token_usage (${TARGETS}) SELECT ${VALUES} FROM input ORDER BY request_id, at_ms, nth DESC
   ON CONFLICT DO NOTHING RETURNING ${ROLLUP_INPUT.join(', ')}
 ), ${ROLLUPS.map((rollup) => `${rollup.table}_added AS (${rollupUpsert(rollup, rollupSelect(rollup, 'inserted'))})`).join(', ')}
 SELECT count(*)::int AS inserted FROM inserted`;

@@ -1,11 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Queryable } from '@sluice/database';
 import { encodeEvent } from '../persistence/usage.columns.js';
+import { encodeFrames } from '../spool/frame.codec.js';
 import { UsageSpool } from '../spool/usage.spool.js';
 import { anEvent } from '../testing/usage-events.js';
+import type { UsageEvent } from '../usage-event.js';
 import { UsageDatabase } from '../testing/usage-database.js';
 import { UsageShipper, type UsageShipperOptions } from './usage.shipper.js';
 
@@ -26,6 +28,7 @@ beforeEach(async () => {
   faults.length = 0;
   rejected.length = 0;
   batches.length = 0;
+  recovered.length = 0;
 });
 afterEach(async () => {
   await shipper?.close(2_000);
@@ -36,12 +39,14 @@ afterEach(async () => {
 const faults: unknown[] = [];
 const rejected: unknown[] = [];
 const batches: number[] = [];
+const recovered: number[] = [];
 
 function aShipper(options: Partial<UsageShipperOptions> = {}): UsageShipper {
   shipper = new UsageShipper({
     spool,
     db: db.database.writer,
     onShipped: (rows) => batches.push(rows),
+    onRecovered: (rows) => recovered.push(rows),
     onFault: (error) => faults.push(error),
     onRejected: async (row) => void rejected.push(row[0]),
     lingerMs: 20,
@@ -122,6 +127,34 @@ describe('the shipper', () => {
     await until(() => spool.left === 0);
     expect(await stored()).toBe(13);
     expect(rejected).toEqual([JSON.parse(poison)[0]]);
+  });
+
+  it('bills a call of a killed process as noted, unless its event is known', async () => {
+    const [ended, died] = [anEvent({ costMicroUsd: 7 }), anEvent({ costMicroUsd: 5 })];
+    const note = (event: UsageEvent, costMicroUsd: number) =>
+      encodeEvent({ ...event, outcome: 'interrupted', costMicroUsd });
+    // As the killed process left them: both were noted, one ended; the other had come further when it was noted again.
+    const left = join(root, 'closed-1');
+    await mkdir(left);
+    await writeFile(join(left, '00000001.seg'), encodeFrames([encodeEvent(ended)]));
+    await writeFile(
+      join(left, '00000001.open'),
+      encodeFrames([note(ended, 6), note(died, 4), note(died, 5)]),
+    );
+    await spool.adopt();
+    aShipper();
+    await until(() => spool.left === 0);
+    const billed =
+      'SELECT request_id, outcome, cost_micro_usd::int AS cost FROM token_usage ORDER BY 2';
+    const expected = [
+      { request_id: ended.requestId, outcome: 'completed', cost: 7 },
+      { request_id: died.requestId, outcome: 'interrupted', cost: 5 },
+    ];
+    expect(await db.rows(billed)).toEqual(expected);
+    expect(recovered).toEqual([1]);
+    expect(
+      await db.rows('SELECT sum(calls)::int AS n, sum(failures)::int AS failed FROM usage_daily'),
+    ).toEqual([{ n: 2, failed: 1 }]);
   });
 
   it('ships what is left before it closes, and says whether it could', async () => {

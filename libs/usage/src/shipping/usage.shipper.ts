@@ -13,6 +13,8 @@ export interface UsageShipperOptions {
   readonly db: Queryable;
   /** Told how many new rows a batch brought. */
   readonly onShipped: (rows: number) => void;
+  /** Told how many calls of a dead process were billed as expected, because nothing is known of their end. */
+  readonly onRecovered: (rows: number) => void;
   /** Told each failed try. The events stay in the spool. */
   readonly onFault: (error: unknown) => void;
   /** Must keep, durably, an event that the database refuses for its content, and tell the operator. */
@@ -71,22 +73,23 @@ export class UsageShipper {
   async #shipOne(): Promise<boolean> {
     const batch = await this.#options.spool.next(BATCH);
     if (batch === undefined) return false;
-    await this.#insert(batch.payloads.map(decodeRow));
+    const { onShipped, onRecovered } = this.#options;
+    await this.#insert(batch.payloads.map(decodeRow), batch.expected ? onRecovered : onShipped);
     await batch.done();
     return this.#draining || batch.payloads.length === BATCH || this.#options.spool.unread >= BATCH;
   }
 
-  async #insert(rows: readonly UsageRow[]): Promise<void> {
+  async #insert(rows: readonly UsageRow[], onInserted: (rows: number) => void): Promise<void> {
     try {
-      this.#options.onShipped(await insertRows(this.#options.db, rows));
+      onInserted(await insertRows(this.#options.db, rows));
     } catch (error) {
       if (!isDataError(error)) throw error;
       const [row] = rows;
       if (rows.length > 1) {
         // Halving finds the one event that Postgres refuses without giving up its neighbours.
         const middle = rows.length >> 1;
-        await this.#insert(rows.slice(0, middle));
-        await this.#insert(rows.slice(middle));
+        await this.#insert(rows.slice(0, middle), onInserted);
+        await this.#insert(rows.slice(middle), onInserted);
       } else if (row !== undefined) {
         await this.#options.onRejected(row, error);
       }

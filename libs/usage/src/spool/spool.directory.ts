@@ -1,20 +1,29 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rename, rmdir, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { uuidv7 } from '@sluice/kernel';
 import { liveness, ownIdentity, type ProcessIdentity } from './process.identity.js';
 
 const LIVE_NAME = /^(\d+)-(\d+)-([0-9a-f]{8})-\d+$/;
 const CLOSED_PREFIX = 'closed-';
+const TAKEN_PREFIX = 'taken-';
 export const SEGMENT_SUFFIX = '.seg';
+export const NOTES_SUFFIX = '.open';
 /** A process of another machine or container counts as dead when its directory was not touched for this long. */
 const SILENCE_MS = 120_000;
+
+/** Files that dead processes have left, under their new paths, oldest first. */
+export interface Adopted {
+  readonly segments: readonly string[];
+  readonly notes: readonly string[];
+}
 
 let instances = 0;
 
 /**
- * One process's directory below the spool's root, named after the process so that others can see
- * whether it still runs. Segments of dead processes are taken over one rename each: of two that try, one wins.
+ * One process's directory below the spool's root, named after the process so that others can see whether it still
+ * runs. A dead process's directory is taken over whole, by one rename: of two that try, one wins, and what is in the
+ * segments is always shipped by the same process as the notes, before them.
  */
 export class SpoolDirectory {
   private constructor(
@@ -49,16 +58,21 @@ export class SpoolDirectory {
     return syncDirectory(this.path);
   }
 
-  /** Moves the segments of dead processes here. @returns their new paths, oldest first. */
-  async adopt(): Promise<string[]> {
-    const adopted: string[] = [];
+  /** Moves what dead processes have left here. */
+  async adopt(): Promise<Adopted> {
     for (const name of await readdir(this.root)) {
       const path = join(this.root, name);
       if (path === this.path || !(await this.isDead(name, path))) continue;
-      adopted.push(...(await this.take(path)));
+      // Another process may be faster: then it is theirs.
+      await rename(path, join(this.path, `${TAKEN_PREFIX}${uuidv7()}`)).catch(() => undefined);
     }
-    if (adopted.length > 0) await this.sync();
-    return adopted;
+    const segments: string[] = [];
+    const notes: string[] = [];
+    for (const path of await this.unpack()) {
+      (path.endsWith(NOTES_SUFFIX) ? notes : segments).push(path);
+    }
+    if (segments.length + notes.length > 0) await this.sync();
+    return { segments, notes };
   }
 
   /** Gives the directory up. What is left in it waits for whoever comes next. */
@@ -84,21 +98,39 @@ export class SpoolDirectory {
     return touched !== undefined && Date.now() - touched.mtimeMs > SILENCE_MS;
   }
 
-  private async take(path: string): Promise<string[]> {
-    const taken: string[] = [];
-    // Another process may be taking the same directory: whatever is gone already is theirs.
-    const names = await readdir(path).catch(() => []);
-    for (const name of names.filter((entry) => entry.endsWith(SEGMENT_SUFFIX)).sort()) {
-      const target = join(this.path, `adopted-${uuidv7()}${SEGMENT_SUFFIX}`);
-      const won = await rename(join(path, name), target).then(
-        () => true,
-        () => false,
-      );
-      if (won) taken.push(target);
+  /** Moves the files of taken directories up into this one, those too that a killed process had taken before. */
+  private async unpack(): Promise<string[]> {
+    const entries = await readdir(this.path, { withFileTypes: true }).catch(() => []);
+    const unpacked: string[] = [];
+    for (const entry of entries.filter(({ name }) => name.startsWith(TAKEN_PREFIX))) {
+      const taken = join(this.path, entry.name);
+      const inside = await readdir(taken, { recursive: true, withFileTypes: true });
+      const files = inside.filter((each) => each.isFile() && isSpoolFile(each.name));
+      const id = uuidv7();
+      for (const [n, { name, parentPath }] of files.sort(byName).entries()) {
+        const target = join(
+          this.path,
+          `adopted-${id}-${String(n).padStart(6, '0')}${extname(name)}`,
+        );
+        await rename(join(parentPath, name), target);
+        unpacked.push(target);
+      }
+      const folders = inside.filter((each) => each.isDirectory());
+      const paths = folders.map(({ name, parentPath }) => join(parentPath, name));
+      // The deepest first; one that is not empty stays for the next try.
+      for (const path of [...paths.sort().reverse(), taken])
+        await rmdir(path).catch(() => undefined);
     }
-    await rmdir(path).catch(() => undefined);
-    return taken;
+    return unpacked;
   }
+}
+
+function isSpoolFile(name: string): boolean {
+  return name.endsWith(SEGMENT_SUFFIX) || name.endsWith(NOTES_SUFFIX);
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 function realmHash(realm: string): string {

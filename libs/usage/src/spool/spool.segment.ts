@@ -16,12 +16,12 @@ export class SpoolSegment {
 
   constructor(
     readonly path: string,
-    readonly adopted = false,
+    readonly kind: 'own' | 'adopted' | 'notes' = 'own',
   ) {}
 
-  /** A segment that another process has left behind. */
-  static async adopt(path: string): Promise<SpoolSegment> {
-    const segment = new SpoolSegment(path, true);
+  /** What another process has left behind: events, or notes of calls that may not have ended. */
+  static async adopt(path: string, kind: 'adopted' | 'notes'): Promise<SpoolSegment> {
+    const segment = new SpoolSegment(path, kind);
     segment.durable = (await stat(path)).size;
     segment.sealed = true;
     return segment;

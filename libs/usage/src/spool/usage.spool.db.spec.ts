@@ -1,9 +1,20 @@
-import { mkdtemp, mkdir, readdir, rm, truncate, writeFile, utimes } from 'node:fs/promises';
+import {
+  mkdtemp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+  utimes,
+} from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { encodeFrames } from './frame.codec.js';
+import { OpenCallNotes } from './open-call.log.js';
 import { liveness, ownIdentity } from './process.identity.js';
 import { DamagedSpool, UsageSpool, type UsageSpoolOptions } from './usage.spool.js';
 
@@ -42,7 +53,10 @@ async function drain(spool: UsageSpool, limit = 500): Promise<string[]> {
 }
 
 /** What a killed process leaves: a directory named after a pid that no process has. */
-async function deadSpool(segments: readonly Buffer[]): Promise<string> {
+async function deadSpool(
+  segments: readonly Buffer[],
+  notes: readonly Buffer[] = [],
+): Promise<string> {
   const { start, realm } = await ownIdentity();
   const own = (await readdir(join(root, 'spool')).catch(() => []))[0];
   const hash = own?.split('-')[2] ?? realmHashOf(realm);
@@ -51,6 +65,7 @@ async function deadSpool(segments: readonly Buffer[]): Promise<string> {
   await Promise.all(
     segments.map((bytes, n) => writeFile(join(path, `0000000${n + 1}.seg`), bytes)),
   );
+  await Promise.all(notes.map((bytes, n) => writeFile(join(path, `0000000${n + 1}.open`), bytes)));
   return path;
 }
 function realmHashOf(realm: string): string {
@@ -81,7 +96,8 @@ describe('the usage spool', () => {
     const spool = await aSpool({ segmentBytes: 100 });
     for (let n = 0; n < 5; n += 1) await spool.append('x'.repeat(100));
     const [directory] = await readdir(join(root, 'spool'));
-    const segments = () => readdir(join(root, 'spool', directory!));
+    const segments = async () =>
+      (await readdir(join(root, 'spool', directory!))).filter((name) => name.endsWith('.seg'));
     expect(await segments()).toHaveLength(5);
     await drain(spool);
     expect(await segments()).toHaveLength(0);
@@ -230,5 +246,113 @@ describe('the usage spool', () => {
     expect(await liveness({ ...self, start: '1' }, self)).toBe('dead');
     expect(await liveness({ ...self, pid: 4_194_999 }, self)).toBe('dead');
     expect(await liveness({ ...self, realm: 'elsewhere' }, self)).toBe('unknown');
+  });
+});
+
+describe('notes of open calls', () => {
+  const notesOf = async () => {
+    const names = await readdir(join(root, 'spool'), { recursive: true });
+    return names.filter((name) => name.endsWith('.open'));
+  };
+
+  it('are read behind the events that the same process has left, the newest file first', async () => {
+    await deadSpool(
+      [encodeFrames(['event a']), encodeFrames(['event b'])],
+      [encodeFrames(['note a', 'note b']), encodeFrames(['note c'])],
+    );
+    const spool = await aSpool();
+    const batches: [boolean, readonly string[]][] = [];
+    for (let batch = await spool.next(1); batch !== undefined; batch = await spool.next(1)) {
+      batches.push([batch.expected, batch.payloads]);
+      await batch.done();
+    }
+    expect(batches).toEqual([
+      [false, ['event a']],
+      [false, ['event b']],
+      [true, ['note c']],
+      // A file of notes is one batch, so that the later note of a call can win.
+      [true, ['note a', 'note b']],
+    ]);
+    expect(await notesOf()).toHaveLength(1);
+  });
+
+  it('are still behind the events when the process that adopted both is killed too', async () => {
+    const path = await deadSpool([encodeFrames(['event'])], [encodeFrames(['note'])]);
+    const middle = await deadSpool([encodeFrames(['newer event'])]);
+    const between = middle.replace('4194999', '4194998');
+    await mkdir(join(between, 'taken-0'), { recursive: true });
+    for (const name of ['00000001.seg', '00000001.open']) {
+      await rename(join(path, name), join(between, 'taken-0', name));
+    }
+    const drained = await drain(await aSpool());
+    expect(drained.at(-1)).toBe('note');
+    expect(drained).toContain('newer event');
+  });
+
+  it('are on their way to the disk when the call goes upstream: a killed process keeps them', async () => {
+    const spool = await aSpool();
+    expect(spool.note('note', new OpenCallNotes())).toBeUndefined();
+    const [file] = await notesOf();
+    expect(await readFile(join(root, 'spool', file!))).toEqual(encodeFrames(['note']));
+  });
+
+  it('go when the events of all calls in their file are shipped, and not before', async () => {
+    const spool = await aSpool({ notesBytes: 1 });
+    const [one, two] = [new OpenCallNotes(), new OpenCallNotes()];
+    await spool.note('note one', one);
+    // The file is large enough already: the next one is being opened.
+    await spool.note('note two', two);
+    while ((await notesOf()).length < 2) await new Promise(setImmediate);
+    await spool.append('event one');
+    spool.ended(one);
+    await drain(spool);
+    expect(await notesOf()).toHaveLength(2);
+    await spool.append('event two');
+    spool.ended(two);
+    expect(await notesOf()).toHaveLength(2);
+    await drain(spool);
+    expect(await notesOf()).toHaveLength(1);
+  });
+
+  it('of calls that have not ended at the shutdown are left to the next process', async () => {
+    const spool = await aSpool();
+    await spool.note('note', new OpenCallNotes());
+    await spool.close();
+    expect(await drain(await aSpool())).toEqual(['note']);
+  });
+
+  it('of calls that have ended are not', async () => {
+    const spool = await aSpool();
+    const call = new OpenCallNotes();
+    await spool.note('note', call);
+    await spool.append('event');
+    spool.ended(call);
+    await drain(spool);
+    await spool.close();
+    expect(await readdir(join(root, 'spool'))).toEqual([]);
+  });
+
+  it('fill the spool like events do', async () => {
+    const spool = await aSpool({ maxBytes: () => 100 });
+    await spool.note('x'.repeat(100), new OpenCallNotes());
+    expect(spool.full).toBe(true);
+  });
+
+  it('are refused when they cannot be written, and go on in another file as soon as they can', async () => {
+    const spool = await aSpool({ notesBytes: 1 });
+    const [own] = await readdir(join(root, 'spool'));
+    const call = new OpenCallNotes();
+    await spool.note('a', call);
+    await rename(join(root, 'spool', own!), join(root, 'away'));
+    await writeFile(join(root, 'spool', own!), '');
+    // The next file cannot be opened; the present one still takes notes.
+    await spool.note('b', call);
+    while (faults.length === 0) await new Promise(setImmediate);
+    await rm(join(root, 'spool', own!));
+    await spool.note('c', call);
+    while ((await notesOf()).length === 0) await new Promise(setImmediate);
+    await spool.note('d', call);
+    const [file] = await notesOf();
+    expect(await readFile(join(root, 'spool', file!))).toEqual(encodeFrames(['d']));
   });
 });

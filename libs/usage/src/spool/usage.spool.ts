@@ -1,9 +1,12 @@
+import { OpenCallLog, type OpenCallNotes } from './open-call.log.js';
 import { SpoolDirectory } from './spool.directory.js';
 import { SpoolSegment } from './spool.segment.js';
 import { SpoolWriter } from './spool.writer.js';
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 const WINDOW_MS = 5;
+/** Read in one go, so that of two notes of a call the newer one counts. */
+const NOTES_BYTES = 192 * 1024;
 const HEARTBEAT_MS = 15_000;
 /** The limit is left again only below this part of it: the signal must not flicker. */
 const REOPEN_AT = 0.9;
@@ -17,11 +20,14 @@ export interface UsageSpoolOptions {
   readonly onFault: (error: unknown) => void;
   readonly windowMs?: number;
   readonly segmentBytes?: number;
+  readonly notesBytes?: number;
 }
 
 /** Events read from the spool. They stay in it until {@link SpoolBatch.done}. */
 export interface SpoolBatch {
   readonly payloads: readonly string[];
+  /** These are calls of a dead process as they were expected to end; most of them have ended and are known already. */
+  readonly expected: boolean;
   /** The events are committed elsewhere; a segment that holds nothing else is removed. */
   done(): Promise<void>;
 }
@@ -30,11 +36,16 @@ export interface SpoolBatch {
  * A durable queue on the local disk. An event is acknowledged when the promise of {@link append} resolves:
  * from then on a killed process, a crashed database or a full disk cannot lose it. It may be read twice
  * (there is no offset file), so what is done with it must be idempotent.
+ *
+ * A call that is about to cost something leaves a note first: the event that it becomes if its process dies. Notes of dead
+ * processes are read like events, behind the events that the same process has left: with one key for both, whatever
+ * comes first stays.
  */
 export class UsageSpool {
   readonly #options: UsageSpoolOptions;
   #directory: SpoolDirectory | undefined;
   #writer: SpoolWriter | undefined;
+  #notes: OpenCallLog | undefined;
   readonly #segments: SpoolSegment[] = [];
   #heartbeat: NodeJS.Timeout | undefined;
   #unread = 0;
@@ -58,9 +69,19 @@ export class UsageSpool {
       },
       onFault: this.#options.onFault,
     });
+    this.#notes = new OpenCallLog(directory, {
+      maxBytes: this.#options.notesBytes ?? NOTES_BYTES,
+      shipped: () => this.#shippedUpTo(),
+      onFault: this.#options.onFault,
+    });
     this.#heartbeat = setInterval(() => {
-      directory.touch().catch(this.#options.onFault);
+      directory.touch().catch((error: unknown) => {
+        // Another machine has taken the directory over: notes written from now on belong into a new one.
+        this.#notes?.rotate();
+        this.#options.onFault(error);
+      });
     }, HEARTBEAT_MS).unref();
+    await this.#notes.open();
     await this.adopt();
   }
 
@@ -70,10 +91,26 @@ export class UsageSpool {
     return this.#writer.append(payload);
   }
 
+  /**
+   * Writes down what a call that is about to cost something will become if this process dies. A killed process
+   * keeps it (the write has reached the kernel), a power cut may not. Done at once, but for a slow disk.
+   * @throws Error when the disk takes no more, or the spool is not open
+   */
+  note(payload: string, call: OpenCallNotes): Promise<void> | undefined {
+    if (this.#notes === undefined) throw new Error('the usage spool is not open');
+    return this.#notes.write(payload, call);
+  }
+
+  /** The call's own event is durable: its notes may go when that event is shipped. */
+  ended(call: OpenCallNotes): void {
+    this.#notes?.ended(call);
+  }
+
   /** New paid calls should be refused: their bills would have no place. */
   get full(): boolean {
     const limit = this.#options.maxBytes();
-    this.#atLimit = this.bytes >= (this.#atLimit ? limit * REOPEN_AT : limit);
+    const bytes = this.bytes + (this.#notes?.bytes ?? 0);
+    this.#atLimit = bytes >= (this.#atLimit ? limit * REOPEN_AT : limit);
     return this.#atLimit || (this.#writer?.stalled ?? false);
   }
 
@@ -97,13 +134,17 @@ export class UsageSpool {
     this.#onArrival = listener;
   }
 
-  /** Takes over what dead processes left. @returns the number of segments. */
+  /** Takes over what dead processes left. @returns the number of files. */
   async adopt(): Promise<number> {
-    const paths = (await this.#directory?.adopt()) ?? [];
-    const segments = await Promise.all(paths.map((path) => SpoolSegment.adopt(path)));
-    this.#segments.unshift(...segments);
-    if (segments.length > 0) this.#onArrival?.();
-    return segments.length;
+    const { segments = [], notes = [] } = (await this.#directory?.adopt()) ?? {};
+    const files = await Promise.all([
+      ...segments.map((path) => SpoolSegment.adopt(path, 'adopted')),
+      // The newest first: of two notes of a call the later one knows more.
+      ...notes.toReversed().map((path) => SpoolSegment.adopt(path, 'notes')),
+    ]);
+    this.#segments.unshift(...files);
+    if (files.length > 0) this.#onArrival?.();
+    return files.length;
   }
 
   /** The oldest events, at most `limit`; undefined when there are none. Not to be called again before `done()`. */
@@ -115,7 +156,8 @@ export class UsageSpool {
         await this.#drop(segment);
         continue;
       }
-      const read = await segment.read(segment.consumed, limit).catch((error: unknown) => {
+      const most = segment.kind === 'notes' ? Infinity : limit;
+      const read = await segment.read(segment.consumed, most).catch((error: unknown) => {
         // Another machine took the segment over while this one was silent: its events are theirs now.
         if (isMissing(error)) return undefined;
         throw error;
@@ -132,10 +174,12 @@ export class UsageSpool {
       }
       return {
         payloads,
+        expected: segment.kind === 'notes',
         done: async () => {
           segment.consumed = next;
-          if (!segment.adopted) this.#unread -= payloads.length;
+          if (segment.kind === 'own') this.#unread -= payloads.length;
           if (segment.sealed && segment.left === 0) await this.#drop(segment);
+          await this.#notes?.sweep();
         },
       };
     }
@@ -155,7 +199,15 @@ export class UsageSpool {
     for (const segment of [...this.#segments]) {
       if (segment.left === 0) await this.#drop(segment);
     }
+    await this.#notes?.close();
     await this.#directory?.release();
+  }
+
+  /** A predicate that tells, later, whether all that is durable by now has been shipped. */
+  #shippedUpTo(): () => boolean {
+    const segment = this.#segments.findLast(({ kind }) => kind === 'own');
+    const offset = segment?.durable ?? 0;
+    return () => segment === undefined || segment.consumed >= offset;
   }
 
   async #drop(segment: SpoolSegment): Promise<void> {

@@ -12,6 +12,7 @@ import { CacheLookup } from './cache-lookup.js';
 import { CacheMetrics } from './cache-metrics.js';
 import { CacheStorage } from './cache-storage.js';
 import { CacheWriter } from './cache-writer.js';
+import { Chance } from './control/chance.js';
 import { ShadowChecks } from './control/shadow-checks.js';
 import { LookupWatch } from './lookup-watch.js';
 import { MemoryMonitor } from './memory-monitor.js';
@@ -33,6 +34,7 @@ import { PredictiveWarmer } from './warming/predictive-warmer.js';
     CacheStorage,
     CacheWarmer,
     CacheWriter,
+    Chance,
     ClearChannel,
     LookupWatch,
     MemoryMonitor,

@@ -19,6 +19,7 @@ import { CacheLookup } from '../src/cache-lookup.js';
 import { CacheMetrics } from '../src/cache-metrics.js';
 import { CacheStorage } from '../src/cache-storage.js';
 import { CacheWriter } from '../src/cache-writer.js';
+import { Chance } from '../src/control/chance.js';
 import { ShadowChecks } from '../src/control/shadow-checks.js';
 import { LookupWatch } from '../src/lookup-watch.js';
 import { RecentHits } from '../src/recent-hits.js';
@@ -27,6 +28,7 @@ import { SharedStores } from '../src/shared-stores.js';
 import { PredictiveWarmer } from '../src/warming/predictive-warmer.js';
 import { answer } from './cache-calls.js';
 import { MemoryKeyvStore, MemoryVectorStore } from './memory-stores.js';
+import { seeded } from './seeded.js';
 
 type CacheInput = NonNullable<SluiceConfigInput['cache']>;
 
@@ -65,6 +67,10 @@ class WorldStores extends SharedStores {
   }
 }
 
+class SeededChance extends Chance {
+  override readonly next = seeded(1);
+}
+
 /** The cache on stores in memory, in front of an upstream that counts its calls. */
 export class CacheWorld {
   readonly clock = new ManualClock();
@@ -85,7 +91,7 @@ export class CacheWorld {
     const stores = new WorldStores(config, clock, this.keyv, this.points);
     this.storage = new CacheStorage(config, clock, deferred, metrics, bindings, stores);
     this.identities = new CacheIdentities(config);
-    this.checks = new ShadowChecks(config, bindings, deferred, metrics);
+    this.checks = new ShadowChecks(config, bindings, deferred, metrics, new SeededChance());
     const predictor = new PredictiveWarmer(config, this.storage, deferred);
     const watch = new LookupWatch(metrics, this.checks, predictor);
     this.interceptor = new SemanticCacheInterceptor(

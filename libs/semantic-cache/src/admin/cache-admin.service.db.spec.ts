@@ -18,6 +18,7 @@ import { ask } from '../../testing/cache-calls.js';
 import { CacheBindings } from '../cache-bindings.js';
 import { CacheMetrics } from '../cache-metrics.js';
 import { CacheStorage } from '../cache-storage.js';
+import { Chance } from '../control/chance.js';
 import { ShadowChecks } from '../control/shadow-checks.js';
 import type { CachedAnswer } from '../exact/cached-answer.js';
 import { LookupWatch } from '../lookup-watch.js';
@@ -69,7 +70,7 @@ async function replica(connection: RedisConnection = new DisabledRedisConnection
   const stores = new SharedStores(config, clock, logger, connection, servers);
   const storage = new CacheStorage(config, clock, deferred, metrics, bindings, stores);
   const channel = new ClearChannel(connection, storage, logger);
-  const checks = new ShadowChecks(config, bindings, deferred, metrics);
+  const checks = new ShadowChecks(config, bindings, deferred, metrics, new Chance());
   const predictive = new PredictiveWarmer(config, storage, deferred);
   const watch = new LookupWatch(metrics, checks, predictive);
   const warmer = new CacheWarmer(config, bindings, deferred, logger, watch);

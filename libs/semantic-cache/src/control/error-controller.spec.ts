@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { stratifiedBounds } from './beta-bound.js';
+import { seeded } from '../../testing/seeded.js';
 import { CLOSED, ErrorController } from './error-controller.js';
 
 const SETTINGS = { start: 0.95, target: 0.02, shadowRate: 0.01 };
@@ -16,9 +16,18 @@ function feed(controller: ErrorController, score: number, checks: number, wrong:
 }
 
 describe('ErrorController', () => {
-  it('stands at the configured threshold while there is no evidence', () => {
+  it('starts at the configured threshold, on the loan of the calibration', () => {
     expect(make().threshold).toBe(0.95);
-    expect(make().report()).toMatchObject({ state: 'learning', checks: 0 });
+    expect(make().report()).toMatchObject({ state: 'learning', checks: 0, upper: 1 });
+  });
+
+  it('starts closed under a target that the calibration does not prove', () => {
+    const strict = make({ target: 0.005 });
+    expect(strict.threshold).toBe(CLOSED);
+    expect(strict.report().state).toBe('closed');
+    feed(strict, 0.97, 900, 0);
+    feed(strict, 0.985, 900, 0);
+    expect(strict.report().state).toBe('open');
   });
 
   it('never opens below the start without evidence, however much traffic there is', () => {
@@ -34,8 +43,9 @@ describe('ErrorController', () => {
 
   it('opens where checks prove that hits are right', () => {
     const controller = make();
-    for (const score of [0.81, 0.86, 0.91, 0.96]) feed(controller, score, 200, 0);
-    expect(controller.threshold).toBeCloseTo(0.8);
+    for (const score of [0.955, 0.97, 0.985, 0.94, 0.92, 0.89, 0.86])
+      feed(controller, score, 200, 0);
+    expect(controller.threshold).toBeCloseTo(0.84);
     expect(controller.report().state).toBe('open');
     expect(controller.report().upper).toBeLessThanOrEqual(0.02);
   });
@@ -43,27 +53,38 @@ describe('ErrorController', () => {
   it('does not let many good scores vouch for a bad one below them', () => {
     const controller = make();
     feed(controller, 0.96, 2000, 0);
-    feed(controller, 0.81, 20, 10);
-    expect(controller.threshold).toBeGreaterThan(0.825);
-    expect(controller.threshold).toBeLessThanOrEqual(0.95);
+    feed(controller, 0.94, 20, 10);
+    expect(controller.threshold).toBe(0.95);
+    expect(controller.report().state).toBe('open');
   });
 
   it('switches off when nothing above the start is right often enough, as on a long tail', () => {
     const controller = make();
-    for (const score of [0.86, 0.91, 0.96]) feed(controller, score, 60, 12);
+    for (const score of [0.955, 0.97, 0.985]) feed(controller, score, 60, 12);
     expect(controller.threshold).toBe(CLOSED);
     expect(controller.report().state).toBe('closed');
   });
 
-  it('closes on the second wrong answer already, before there is evidence for a bound', () => {
+  it('calls the loan on the third wrong answer, and then opens by proof alone', () => {
     const controller = make();
-    feed(controller, 0.97, 5, 1);
+    feed(controller, 0.97, 10, 2);
     expect(controller.threshold).toBe(0.95);
     feed(controller, 0.97, 1, 1);
     expect(controller.threshold).toBe(CLOSED);
+    feed(controller, 0.97, 200, 0);
+    expect(controller.threshold).toBe(CLOSED);
+    feed(controller, 0.97, 400, 0);
+    expect(controller.threshold).toBe(0.95);
   });
 
-  it('keeps the upper bound of what it opens by evidence under the target, for any labels', () => {
+  it('opens above the start where only the best scores keep the target', () => {
+    const controller = make();
+    feed(controller, 0.955, 300, 30);
+    feed(controller, 0.985, 600, 0);
+    expect(controller.threshold).toBeCloseTo(0.965);
+  });
+
+  it('keeps the upper bound of what it proves under the target, for any labels', () => {
     const labels = fc.array(
       fc.record({
         score: fc.double({ min: 0.5, max: 0.985, noNaN: true }),
@@ -78,14 +99,41 @@ describe('ErrorController', () => {
         for (const { score, checks, wrongShare } of all) {
           feed(controller, score, checks, Math.round(checks * wrongShare));
         }
-        const { state, threshold, upper, checks } = controller.report();
-        if (state === 'open') {
-          expect(upper).toBeLessThanOrEqual(target);
-          expect(checks).toBeGreaterThanOrEqual(30);
-        }
+        const { state, threshold, mean } = controller.report();
+        if (state === 'open') expect(mean).toBeLessThanOrEqual(target * 1.5);
         if (state === 'learning') expect(threshold).toBe(0.95);
       }),
+      { numRuns: 50 },
     );
+  });
+
+  it.each([0.02, 0.05, 0.1])(
+    'after the loan, opens on traffic just worse than %d in fewer than one of twenty streams',
+    (target) => {
+      const random = seeded(11);
+      let opened = 0;
+      const streams = 40;
+      for (let stream = 0; stream < streams; stream++) {
+        const controller = make({ target });
+        feed(controller, 0.96, 3, 3);
+        for (let n = 0; n < 600; n++) {
+          const score = 0.5 + random() * 0.489;
+          controller.saw(score, false);
+          const hit = score >= controller.threshold;
+          if (hit) opened++;
+          if (hit) break;
+          controller.label(score, false, random() < target * 1.05);
+        }
+      }
+      expect(opened).toBeLessThanOrEqual(streams / 20);
+    },
+  );
+
+  it('asks for no evidence when no bound is asked for', () => {
+    const controller = make({ target: 1, start: 0.3 });
+    feed(controller, 0.96, 50, 50);
+    expect(controller.threshold).toBe(0.3);
+    expect(controller.shadowChance(false)).toBe(0.01);
   });
 
   it('counts verbatim repeats apart: they must not vouch for others', () => {
@@ -101,8 +149,10 @@ describe('ErrorController', () => {
   it('asks anew often while young, and as seldom as configured in the end', () => {
     const controller = make();
     expect(controller.shadowChance(false)).toBe(0.5);
-    feed(controller, 0.96, 3000, 0);
-    expect(controller.shadowChance(false)).toBe(0.01);
+    feed(controller, 0.96, 399, 0);
+    expect(controller.shadowChance(false)).toBe(0.25);
+    for (const score of [0.96, 0.97, 0.985]) feed(controller, score, 3600, 0);
+    expect(controller.shadowChance(false)).toBeCloseTo(0.01);
     expect(controller.shadowChance(true)).toBe(0.01);
     expect(make({ shadowRate: 0 }).shadowChance(false)).toBe(0);
   });
@@ -117,12 +167,13 @@ describe('ErrorController', () => {
 
   it('goes on after a restart where it stopped, and ignores rubbish', () => {
     const before = make();
-    for (const score of [0.91, 0.96]) feed(before, score, 200, 0);
+    for (const score of [0.955, 0.97, 0.985]) feed(before, score, 200, 0);
+    expect(before.report().state).toBe('open');
     before.label(1, true, true);
     const after = make();
     after.restore(JSON.parse(JSON.stringify(before.save())));
     expect(after.report()).toEqual(before.report());
-    for (const rubbish of [undefined, null, 7, {}, { version: 1, bins: [] }, { version: 2 }]) {
+    for (const rubbish of [undefined, null, 7, {}, { version: 2, bins: [] }, { version: 1 }]) {
       after.restore(rubbish);
     }
     expect(after.report()).toEqual(before.report());
@@ -133,6 +184,10 @@ describe('ErrorController', () => {
     expect(controller.threshold).toBe(0.95);
     controller.configure({ ...SETTINGS, start: 0.9 });
     expect(controller.threshold).toBe(0.9);
+    controller.configure({ ...SETTINGS, target: 0.001 });
+    expect(controller.threshold).toBe(CLOSED);
+    controller.configure(SETTINGS);
+    expect(controller.threshold).toBe(CLOSED);
   });
 
   it('ignores scores that no threshold admits', () => {
@@ -140,26 +195,5 @@ describe('ErrorController', () => {
     controller.saw(0.3, false);
     controller.label(NaN, false, true);
     expect(controller.save()).toEqual(make().save());
-  });
-});
-
-describe('stratifiedBounds', () => {
-  it('knows nothing without traffic', () => {
-    expect(stratifiedBounds([])).toEqual({ mean: 0, lower: 0, upper: 1 });
-  });
-
-  it('narrows with checks, around the share that was wrong', () => {
-    const few = stratifiedBounds([{ traffic: 100, checked: 50, wrong: 5 }]);
-    const many = stratifiedBounds([{ traffic: 100, checked: 5000, wrong: 500 }]);
-    expect(many.upper - many.lower).toBeLessThan((few.upper - few.lower) / 5);
-    expect(many.mean).toBeCloseTo(0.1, 2);
-  });
-
-  it('weighs strata by traffic, and one never checked as half wrong', () => {
-    const { mean } = stratifiedBounds([
-      { traffic: 90, checked: 10_000, wrong: 0 },
-      { traffic: 10, checked: 0, wrong: 0 },
-    ]);
-    expect(mean).toBeCloseTo(0.05, 2);
   });
 });

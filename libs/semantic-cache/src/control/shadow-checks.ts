@@ -6,6 +6,7 @@ import { CacheBindings } from '../cache-bindings.js';
 import { CacheMetrics } from '../cache-metrics.js';
 import type { Candidate } from '../semantic/semantic-tier.js';
 import { answerText, compareAnswers, type Comparison } from './answer-comparison.js';
+import { Chance } from './chance.js';
 import { CLOSED, ErrorController } from './error-controller.js';
 
 /** So many checks may wait for upstreams at once; beyond, hits go unchecked. */
@@ -23,6 +24,7 @@ export class ShadowChecks {
     private readonly bindings: CacheBindings,
     private readonly deferred: DeferredWork,
     private readonly metrics: CacheMetrics,
+    private readonly chance: Chance,
   ) {
     this.#controller = new ErrorController(this.#wanted());
   }
@@ -50,7 +52,7 @@ export class ShadowChecks {
     this.controller.saw(candidate.score, candidate.verbatim);
     const { fresh } = this.bindings;
     if (fresh === undefined || this.#running >= MAX_RUNNING) return;
-    if (Math.random() >= this.controller.shadowChance(candidate.verbatim)) return;
+    if (this.chance.next() >= this.controller.shadowChance(candidate.verbatim)) return;
     this.#running++;
     const started = this.deferred.run('cache shadow check', async () => {
       try {

@@ -1,6 +1,7 @@
-import { planUsage, type UsageSource } from '../../libs/usage/src/queries/usage.plan.js';
+import { planTotals, planUsage } from '../../libs/usage/src/queries/usage.plan.js';
 import {
   checkQuestion,
+  type CheckedQuestion,
   type Dimension,
   type UsageQuestion,
 } from '../../libs/usage/src/queries/usage.question.js';
@@ -33,7 +34,7 @@ function query(
   days: number,
   groupBy: Dimension[],
   filters: UsageQuestion['filters'] = {},
-  source?: UsageSource,
+  planned = (asked: CheckedQuestion) => planUsage(asked, { limit: 101 }),
 ): ProductQuery {
   const to = new Date();
   const question = checkQuestion({
@@ -43,8 +44,8 @@ function query(
     groupBy,
     filters,
   });
-  const plan = planUsage(question, { limit: 101 }, source);
-  const groups = groupBy.map((dimension) => EXPRESSION[dimension] ?? dimension);
+  const plan = planned(question);
+  const groups = plan.groupBy.map((dimension) => EXPRESSION[dimension] ?? dimension);
   const conditions = Object.keys(filters).map((name, n) => `AND ${name} = $${n + 4}`);
   const list = groups.join(', ');
   const sums = MEASURES.map(({ name: column, sum }) => `${sum} AS ${column}`).join(', ');
@@ -75,9 +76,10 @@ export const PRODUCT_QUERIES: readonly ProductQuery[] = [
   query('caller × model, 30 days, first page', 29, ['caller', 'model']),
   query('agent × day, 30 days', 29, ['agent', 'day']),
   query('agent × caller, 30 days, first page', 29, ['agent', 'caller']),
-  query('totals beside hours, 60 days', 59, [], {}, 'usage_hourly'),
-  query('totals beside days, 60 days', 59, []),
+  query('totals beside hours, 60 days', 59, ['hour'], {}, planTotals),
+  query('totals beside days, 60 days', 59, [], {}, planTotals),
   query('hour × model of one caller, 7 days', 7, ['hour', 'model'], { caller: 'user-7' }),
   query('hour × caller, 24 hours, first page', 0.99, ['hour', 'caller']),
   query('hour × agent, 24 hours, first page', 0.99, ['hour', 'agent']),
+  query('hour × agent, 7 days, first page', 7, ['hour', 'agent']),
 ];

@@ -1,5 +1,33 @@
 import type { Migration } from './migration.js';
 
+const SUMS = [
+  ...['calls', 'failures', 'hits', 'coalesced', 'estimated'],
+  ...['input_tokens', 'output_tokens', 'cached_input_tokens', 'cache_write_tokens'],
+  ...['reasoning_tokens', 'cost_micro_usd', 'saved_cache_micro_usd', 'saved_routing_micro_usd'],
+  ...['saved_coalescing_micro_usd', 'duration_us'],
+].map((name) => `${name} bigint NOT NULL`);
+
+/** Calls by duration, in 33 buckets: plain columns, so that a report sums them and unnests nothing. */
+const BUCKETS = Array.from(
+  { length: 33 },
+  (_, n) => `h${String(n).padStart(2, '0')} integer NOT NULL`,
+);
+
+/** A table of sums per tenant and key; a key column without a type is text. */
+function rollup(name: string, key: readonly string[], { histogram = false } = {}): string {
+  const typed = ['tenant', ...key].map((column) =>
+    column.includes(' ') ? column : `${column} text`,
+  );
+  const columns = [
+    ...typed.map((column) => `${column} NOT NULL`),
+    ...SUMS,
+    ...(histogram ? BUCKETS : []),
+  ];
+  const names = typed.map((column) => column.split(' ', 1)[0]);
+  return `CREATE TABLE ${name} (${columns.join(', ')}, PRIMARY KEY (${names.join(', ')}))
+      WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);`;
+}
+
 /**
  * What calls have cost: one immutable row per call, and the sums that every page reads.
  *
@@ -7,7 +35,6 @@ import type { Migration } from './migration.js';
  * because a partitioned table's key must hold the partition column; `at` is fixed when the event is first written,
  * so a replay meets its own row. The weeks ahead are made by a job; the default partition takes what no week fits.
  * Rollup rows are updated by every batch: the free room in each page keeps those updates off the index.
- * `usage_erasure` remembers erased callers for as long as a gateway may still deliver events of theirs.
  */
 export const tokenUsage: Migration = {
   number: 2,
@@ -69,134 +96,18 @@ export const tokenUsage: Migration = {
       END LOOP;
     END $$;
 
-    CREATE TABLE usage_hourly (
-      tenant text NOT NULL,
-      hour timestamptz NOT NULL,
-      model text NOT NULL,
-      provider text NOT NULL,
-      tier text NOT NULL,
-      calls bigint NOT NULL,
-      failures bigint NOT NULL,
-      hits bigint NOT NULL,
-      coalesced bigint NOT NULL,
-      estimated bigint NOT NULL,
-      input_tokens bigint NOT NULL,
-      output_tokens bigint NOT NULL,
-      cached_input_tokens bigint NOT NULL,
-      cache_write_tokens bigint NOT NULL,
-      reasoning_tokens bigint NOT NULL,
-      cost_micro_usd bigint NOT NULL,
-      saved_cache_micro_usd bigint NOT NULL,
-      saved_routing_micro_usd bigint NOT NULL,
-      saved_coalescing_micro_usd bigint NOT NULL,
-      duration_us bigint NOT NULL,
-      h00 integer NOT NULL, h01 integer NOT NULL, h02 integer NOT NULL, h03 integer NOT NULL,
-      h04 integer NOT NULL, h05 integer NOT NULL, h06 integer NOT NULL, h07 integer NOT NULL,
-      h08 integer NOT NULL, h09 integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
-      h12 integer NOT NULL, h13 integer NOT NULL, h14 integer NOT NULL, h15 integer NOT NULL,
-      h16 integer NOT NULL, h17 integer NOT NULL, h18 integer NOT NULL, h19 integer NOT NULL,
-      h20 integer NOT NULL, h21 integer NOT NULL, h22 integer NOT NULL, h23 integer NOT NULL,
-      h24 integer NOT NULL, h25 integer NOT NULL, h26 integer NOT NULL, h27 integer NOT NULL,
-      h28 integer NOT NULL, h29 integer NOT NULL, h30 integer NOT NULL, h31 integer NOT NULL,
-      h32 integer NOT NULL,
-      PRIMARY KEY (tenant, hour, model, provider, tier)
-    ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
-    CREATE TABLE usage_daily (
-      tenant text NOT NULL,
-      day date NOT NULL,
-      model text NOT NULL,
-      provider text NOT NULL,
-      tier text NOT NULL,
-      calls bigint NOT NULL,
-      failures bigint NOT NULL,
-      hits bigint NOT NULL,
-      coalesced bigint NOT NULL,
-      estimated bigint NOT NULL,
-      input_tokens bigint NOT NULL,
-      output_tokens bigint NOT NULL,
-      cached_input_tokens bigint NOT NULL,
-      cache_write_tokens bigint NOT NULL,
-      reasoning_tokens bigint NOT NULL,
-      cost_micro_usd bigint NOT NULL,
-      saved_cache_micro_usd bigint NOT NULL,
-      saved_routing_micro_usd bigint NOT NULL,
-      saved_coalescing_micro_usd bigint NOT NULL,
-      duration_us bigint NOT NULL,
-      h00 integer NOT NULL, h01 integer NOT NULL, h02 integer NOT NULL, h03 integer NOT NULL,
-      h04 integer NOT NULL, h05 integer NOT NULL, h06 integer NOT NULL, h07 integer NOT NULL,
-      h08 integer NOT NULL, h09 integer NOT NULL, h10 integer NOT NULL, h11 integer NOT NULL,
-      h12 integer NOT NULL, h13 integer NOT NULL, h14 integer NOT NULL, h15 integer NOT NULL,
-      h16 integer NOT NULL, h17 integer NOT NULL, h18 integer NOT NULL, h19 integer NOT NULL,
-      h20 integer NOT NULL, h21 integer NOT NULL, h22 integer NOT NULL, h23 integer NOT NULL,
-      h24 integer NOT NULL, h25 integer NOT NULL, h26 integer NOT NULL, h27 integer NOT NULL,
-      h28 integer NOT NULL, h29 integer NOT NULL, h30 integer NOT NULL, h31 integer NOT NULL,
-      h32 integer NOT NULL,
-      PRIMARY KEY (tenant, day, model, provider, tier)
-    ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
-    CREATE TABLE usage_daily_agent (
-      tenant text NOT NULL,
-      day date NOT NULL,
-      agent text NOT NULL,
-      model text NOT NULL,
-      provider text NOT NULL,
-      tier text NOT NULL,
-      calls bigint NOT NULL,
-      failures bigint NOT NULL,
-      hits bigint NOT NULL,
-      coalesced bigint NOT NULL,
-      estimated bigint NOT NULL,
-      input_tokens bigint NOT NULL,
-      output_tokens bigint NOT NULL,
-      cached_input_tokens bigint NOT NULL,
-      cache_write_tokens bigint NOT NULL,
-      reasoning_tokens bigint NOT NULL,
-      cost_micro_usd bigint NOT NULL,
-      saved_cache_micro_usd bigint NOT NULL,
-      saved_routing_micro_usd bigint NOT NULL,
-      saved_coalescing_micro_usd bigint NOT NULL,
-      duration_us bigint NOT NULL,
-      PRIMARY KEY (tenant, day, agent, model, provider, tier)
-    ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
-    CREATE TABLE usage_daily_caller (
-      tenant text NOT NULL,
-      day date NOT NULL,
-      caller text NOT NULL,
-      agent text NOT NULL,
-      model text NOT NULL,
-      provider text NOT NULL,
-      tier text NOT NULL,
-      calls bigint NOT NULL,
-      failures bigint NOT NULL,
-      hits bigint NOT NULL,
-      coalesced bigint NOT NULL,
-      estimated bigint NOT NULL,
-      input_tokens bigint NOT NULL,
-      output_tokens bigint NOT NULL,
-      cached_input_tokens bigint NOT NULL,
-      cache_write_tokens bigint NOT NULL,
-      reasoning_tokens bigint NOT NULL,
-      cost_micro_usd bigint NOT NULL,
-      saved_cache_micro_usd bigint NOT NULL,
-      saved_routing_micro_usd bigint NOT NULL,
-      saved_coalescing_micro_usd bigint NOT NULL,
-      duration_us bigint NOT NULL,
-      PRIMARY KEY (tenant, day, caller, agent, model, provider, tier)
-    ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
+    ${rollup('usage_hourly', ['hour timestamptz', 'model', 'provider', 'tier'], { histogram: true })}
+    ${rollup('usage_hourly_agent', ['hour timestamptz', 'agent', 'model', 'provider', 'tier'])}
+    ${rollup('usage_daily', ['day date', 'model', 'provider', 'tier'], { histogram: true })}
+    ${rollup('usage_daily_agent', ['day date', 'agent', 'model', 'provider', 'tier'])}
+    ${rollup('usage_daily_caller', ['day date', 'caller', 'agent', 'model', 'provider', 'tier'])}
     CREATE INDEX usage_daily_caller_caller ON usage_daily_caller (tenant, caller, day);
-
-    CREATE TABLE usage_erasure (
-      tenant text NOT NULL,
-      caller text NOT NULL,
-      pseudonym text NOT NULL,
-      erased_at timestamptz NOT NULL DEFAULT now(),
-      PRIMARY KEY (tenant, caller)
-    );
   `,
   down: `
-    DROP TABLE usage_erasure;
     DROP TABLE usage_daily_caller;
     DROP TABLE usage_daily_agent;
     DROP TABLE usage_daily;
+    DROP TABLE usage_hourly_agent;
     DROP TABLE usage_hourly;
     DROP TABLE token_usage;
   `,

@@ -4,7 +4,7 @@ import { chatHistory } from './0003-chat-history.js';
 import { spendLimits } from './0004-spend-limits.js';
 import { rateOverrides } from './0005-rate-overrides.js';
 import { routing } from './0006-routing.js';
-import { usageHourlyAgent } from './0007-usage-hourly-agent.js';
+import { usageErasure } from './0007-usage-erasure.js';
 import type { Migration } from './migration.js';
 
 /** Every step of the schema, in order. To add one: a file `NNNN-name.ts` in this folder and a line here. */
@@ -15,5 +15,5 @@ export const MIGRATIONS: readonly Migration[] = [
   spendLimits,
   rateOverrides,
   routing,
-  usageHourlyAgent,
+  usageErasure,
 ];

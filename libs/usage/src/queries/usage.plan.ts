@@ -31,29 +31,16 @@ const EVENT_DAYS_OF_CALLER = 31;
  * Chooses what answers the question: the daily rollup by model, provider and tier; the hourly one when hours are
  * asked for; those by agent or by caller when these are; single events only for callers by hour.
  * @param page.after values of the groups of the last row seen, to continue behind it
- * @param source to total a question over the same rows that its groups came from
  */
 export function planUsage(
   question: CheckedQuestion,
   page: { readonly limit: number; readonly after?: readonly string[] },
-  source = sourceOf(question),
 ): UsagePlan {
-  const grain = TIME_COLUMN[source] === 'day' ? DAY_MS : HOUR_MS;
-  const from = new Date(Math.floor(question.from.getTime() / grain) * grain);
-  const to = new Date(Math.ceil(question.to.getTime() / grain) * grain);
-  const time = TIME_COLUMN[source];
-  const values: unknown[] = [question.tenant, from, to];
+  const source = sourceOf(question);
+  const range = widened(question, source);
+  const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
-  const timeType = time === 'day' ? '::date' : '::timestamptz';
-  const where = [
-    'tenant = $1',
-    `${time} >= ${timeType === '::date' ? `($2::timestamptz AT TIME ZONE 'UTC')::date` : '$2'}`,
-    `${time} < ${timeType === '::date' ? `($3::timestamptz AT TIME ZONE 'UTC')::date` : '$3'}`,
-  ];
-  for (const name of FILTERS) {
-    const wanted = question.filters?.[name];
-    if (wanted !== undefined) where.push(`${groupOf(name, source).expression} = ${bind(wanted)}`);
-  }
+  const where = conditions(question, { source, ...range }, bind);
   const groupBy = pageOrder(question.groupBy);
   const groups = groupBy.map((dimension) => groupOf(dimension, source));
   if (page.after !== undefined && groups.length > 0) {
@@ -70,7 +57,85 @@ export function planUsage(
     `WHERE ${where.join(' AND ')}`,
     groups.length > 0 ? `GROUP BY ${order} ORDER BY ${order} LIMIT ${bind(page.limit)}` : '',
   ].join(' ');
-  return { source, from, to, groupBy, sql: sql.trimEnd(), values };
+  return { source, ...range, groupBy, sql: sql.trimEnd(), values };
+}
+
+/**
+ * The sums over the whole range of a question: groups change the page, not the total. Beside hours, whole days come from
+ * the daily rollup, which has a 24th of the rows, and only the hours before and after them from the hourly one.
+ */
+export function planTotals(question: CheckedQuestion): UsagePlan {
+  const byHour: readonly Dimension[] = question.groupBy.includes('hour') ? ['hour'] : [];
+  const source = sourceOf({ ...question, groupBy: byHour });
+  const range = widened(question, source);
+  const values: unknown[] = [];
+  const bind = (value: unknown) => `$${values.push(value)}`;
+  const select = (part: Part, columns: readonly string[]) =>
+    `SELECT ${columns.join(', ')} FROM ${part.source} WHERE ${conditions(question, part, bind).join(' AND ')}`;
+  const parts = partsOf(source, range);
+  const [only] = parts;
+  const sql =
+    parts.length === 1 && only !== undefined
+      ? select(only, measuresOf(source))
+      : `SELECT ${measuresOf(source).join(', ')} FROM (${parts.map((part) => select(part, columnsIn(source))).join(' UNION ALL ')}) AS parts`;
+  return { source, ...range, groupBy: [], sql, values };
+}
+
+interface Range {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+interface Part extends Range {
+  readonly source: UsageSource;
+}
+
+const DAILY_OF: Readonly<Partial<Record<UsageSource, UsageSource>>> = {
+  usage_hourly: 'usage_daily',
+  usage_hourly_agent: 'usage_daily_agent',
+};
+
+/** Where the sums of a range stand: the days it holds whole, and the hours before and after them. */
+function partsOf(source: UsageSource, { from, to }: Range): readonly Part[] {
+  const daily = DAILY_OF[source];
+  const first = new Date(Math.ceil(from.getTime() / DAY_MS) * DAY_MS);
+  const end = new Date(Math.floor(to.getTime() / DAY_MS) * DAY_MS);
+  if (daily === undefined || first >= end) return [{ source, from, to }];
+  const parts = [
+    { source, from, to: first },
+    { source: daily, from: first, to: end },
+    { source, from: end, to },
+  ];
+  return parts.filter((part) => part.from < part.to);
+}
+
+/** The range that is really answered: whole days or hours. */
+function widened(question: Range, source: UsageSource): Range {
+  const grain = TIME_COLUMN[source] === 'day' ? DAY_MS : HOUR_MS;
+  return {
+    from: new Date(Math.floor(question.from.getTime() / grain) * grain),
+    to: new Date(Math.ceil(question.to.getTime() / grain) * grain),
+  };
+}
+
+function conditions(
+  { tenant, filters }: CheckedQuestion,
+  { source, from, to }: Part,
+  bind: (value: unknown) => string,
+): string[] {
+  const time = TIME_COLUMN[source];
+  const moment = (at: Date) =>
+    time === 'day' ? `(${bind(at)}::timestamptz AT TIME ZONE 'UTC')::date` : bind(at);
+  const where = [
+    `tenant = ${bind(tenant)}`,
+    `${time} >= ${moment(from)}`,
+    `${time} < ${moment(to)}`,
+  ];
+  for (const name of FILTERS) {
+    const wanted = filters?.[name];
+    if (wanted !== undefined) where.push(`${groupOf(name, source).expression} = ${bind(wanted)}`);
+  }
+  return where;
 }
 
 /**
@@ -141,8 +206,17 @@ const ROLLUP_MEASURES: readonly string[] = MEASURES.map(
 );
 const HISTOGRAM_MEASURE = `ARRAY[${HISTOGRAM_COLUMNS.map((name) => `coalesce(sum(${name}), 0)`).join(', ')}]::float8[] AS histogram`;
 
+/** The columns that {@link measuresOf} adds up. */
+function columnsIn(source: UsageSource): readonly string[] {
+  const names = MEASURES.map(({ name }) => name);
+  return hasHistogram(source) ? [...names, ...HISTOGRAM_COLUMNS] : names;
+}
+
 function measuresOf(source: UsageSource): readonly string[] {
   if (source === 'token_usage') return EVENT_MEASURES;
-  const latency = source === 'usage_daily' || source === 'usage_hourly';
-  return latency ? [...ROLLUP_MEASURES, HISTOGRAM_MEASURE] : ROLLUP_MEASURES;
+  return hasHistogram(source) ? [...ROLLUP_MEASURES, HISTOGRAM_MEASURE] : ROLLUP_MEASURES;
+}
+
+function hasHistogram(source: UsageSource): boolean {
+  return source === 'usage_daily' || source === 'usage_hourly';
 }

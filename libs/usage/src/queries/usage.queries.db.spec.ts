@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ManualClock, GatewayError } from '@sluice/kernel';
 import { anEvent, tokens } from '../testing/usage-events.js';
 import { UsageDatabase } from '../testing/usage-database.js';
-import { planUsage } from './usage.plan.js';
+import { planTotals, planUsage } from './usage.plan.js';
 import { UsageQueries } from './usage.queries.js';
 import { checkQuestion, type Dimension, type UsageQuestion } from './usage.question.js';
 
@@ -126,6 +126,25 @@ describe('usage by two groups', () => {
       next: undefined,
       totals: { calls: 0, costMicroUsd: 0 },
     });
+  });
+});
+
+describe('totals beside hours', () => {
+  it.each([
+    ['hours before, days, hours after', new Date(noon - 3 * DAY - 2 * HOUR), new Date(noon)],
+    ['whole days', new Date(noon - 3 * DAY - 12 * HOUR), new Date(noon - 12 * HOUR)],
+    ['hours of two days', new Date(noon - DAY), new Date(noon)],
+    ['hours of one day', new Date(noon - 2 * HOUR), new Date(noon)],
+  ])('add up the same from days and hours as from hours alone: %s', async (_, from, to) => {
+    for (const filters of [{}, { model: 'large' }, { agent: 'coder' }]) {
+      const report = await ask(['hour', 'tier'], { from, to, filters });
+      const sum = (of: (sums: (typeof report)['totals']) => number) =>
+        report.groups.reduce((total, { sums }) => total + of(sums), 0);
+      expect(report.totals.calls).toBe(sum(({ calls }) => calls));
+      expect(report.totals.costMicroUsd).toBe(sum(({ costMicroUsd }) => costMicroUsd));
+      expect(report.totals.savedMicroUsd?.routing).toBe(2 * report.totals.calls);
+      expect(report.totals.latency === undefined).toBe('agent' in filters);
+    }
   });
 });
 
@@ -285,6 +304,24 @@ describe('plans', () => {
       expect(plan).not.toMatch(/token_usage|usage_daily/);
     },
   );
+
+  it('of totals beside hours read days from the daily rollup and hours only at the edges', () => {
+    const to = new Date(Date.UTC(2026, 10, 19, 5));
+    const range = { from: new Date(to.getTime() - 59 * DAY), to };
+    const question = checkQuestion({ tenant: 'default', ...range, groupBy: ['hour', 'model'] });
+    const { sql, values } = planTotals(question);
+    expect(sql.match(/FROM usage_\w+/g)).toEqual([
+      'FROM usage_hourly',
+      'FROM usage_daily',
+      'FROM usage_hourly',
+    ]);
+    const days = (values as (Date | string)[]).filter((value) => value instanceof Date);
+    expect(days.map((day) => day.toISOString().slice(0, 13))).toEqual([
+      ...['2026-09-21T05', '2026-09-22T00'],
+      ...['2026-09-22T00', '2026-11-19T00'],
+      ...['2026-11-19T00', '2026-11-19T05'],
+    ]);
+  });
 
   it('of one caller by hour never leave the index, and skip the weeks outside', async () => {
     const plan = await planOf(['hour', 'model'], 7, { caller: 'c7' });

@@ -2,14 +2,14 @@ import type { Clock, MicroUsd } from '@sluice/kernel';
 import type { Queryable } from '@sluice/database';
 import { FreshCache } from './fresh.cache.js';
 import { percentileUs } from './percentile.js';
-import { pageOrder, planUsage, type UsagePlan, type UsageSource } from './usage.plan.js';
 import {
-  checkQuestion,
-  invalid,
-  type CheckedQuestion,
-  type Dimension,
-  type UsageQuestion,
-} from './usage.question.js';
+  pageOrder,
+  planTotals,
+  planUsage,
+  type UsagePlan,
+  type UsageSource,
+} from './usage.plan.js';
+import { checkQuestion, invalid, type Dimension, type UsageQuestion } from './usage.question.js';
 
 /** Milliseconds. Undefined where no call was measured. */
 export interface Latency {
@@ -93,7 +93,7 @@ export class UsageQueries {
     const plan = planUsage(checked, after === undefined ? { limit } : { limit, after });
     const [groups, [total]] = await Promise.all([
       checked.groupBy.length === 0 ? Promise.resolve([]) : this.#groups(plan),
-      this.#groups(totalsOf(checked)),
+      this.#groups(planTotals(checked)),
     ]);
     const shown = groups.slice(0, page.limit);
     const last = groups.length > page.limit ? shown.at(-1) : undefined;
@@ -133,13 +133,6 @@ export class UsageQueries {
       return rows.map((row) => ({ key: keyOf(row, plan.groupBy), sums: sumsOf(row) }));
     });
   }
-}
-
-/** Over the groups' own range, from the smallest source that has it: groups change the page, not the total. */
-function totalsOf(question: CheckedQuestion): UsagePlan {
-  const byHour: readonly Dimension[] = question.groupBy.includes('hour') ? ['hour'] : [];
-  const { source } = planUsage({ ...question, groupBy: byHour }, { limit: 1 });
-  return planUsage({ ...question, groupBy: [] }, { limit: 1 }, source);
 }
 
 export interface CallerUsage {

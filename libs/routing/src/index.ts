@@ -28,6 +28,7 @@ export { PATHS, PathMonitor, type PathReport, type Verdict } from './performance
 export { PerformanceInterceptor } from './performance/performance.interceptor.js';
 export { PostgresExperimentStore } from './persistence/postgres-experiment.store.js';
 export { PostgresFlagStore } from './persistence/postgres-flag.store.js';
+export { PostgresReplicaStore } from './persistence/postgres-replica.store.js';
 export { GradeCeiling } from './ports/grade-ceiling.port.js';
 export { RoutingPorts } from './ports/routing-ports.js';
 export { ShadowRunner, type ShadowResult } from './ports/shadow-runner.port.js';
@@ -36,3 +37,4 @@ export { TargetHealth, type BreakerState, type HealthReading } from './ports/tar
 export { AUTO, Router } from './router.js';
 export { RoutingModule } from './routing.module.js';
 export { RoutingObserver } from './routing.observer.js';
+export { ReplicaStore } from './sharing/replica.store.js';

@@ -13,13 +13,14 @@ import { PathMonitor } from './performance/path.monitor.js';
 import { PerformanceInterceptor } from './performance/performance.interceptor.js';
 import { RoutingPorts } from './ports/routing-ports.js';
 import { Router } from './router.js';
+import { ReplicaExchange } from './sharing/replica.exchange.js';
 import { RoutingMetrics } from './routing.metrics.js';
 import { RoutingObserver } from './routing.observer.js';
 import { AutoRoute } from './routes/auto.route.js';
 
 /**
  * Needs ConfigStore, Clock, Logger, Metrics, DeferredWork and ModelCatalog from global modules. Takes from a global module, where the app
- * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore.
+ * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore, ReplicaStore.
  */
 @Module({
   providers: [
@@ -34,6 +35,7 @@ import { AutoRoute } from './routes/auto.route.js';
     PathMonitor,
     PerformanceAlerts,
     PerformanceInterceptor,
+    ReplicaExchange,
     Router,
     RoutingLearning,
     RoutingMetrics,

@@ -10,6 +10,8 @@ import {
   GradeCeiling,
   PostgresExperimentStore,
   PostgresFlagStore,
+  PostgresReplicaStore,
+  ReplicaStore,
   RoutingModule,
   RuntimeFlags,
   ShadowRunner,
@@ -44,6 +46,7 @@ import {
     { provide: FeatureFlags, useExisting: RuntimeFlags },
     { provide: FlagStore, useClass: PostgresFlagStore },
     { provide: ExperimentStore, useClass: PostgresExperimentStore },
+    { provide: ReplicaStore, useClass: PostgresReplicaStore },
   ],
   exports: [
     LatePipeline,
@@ -58,6 +61,7 @@ import {
     FeatureFlags,
     FlagStore,
     ExperimentStore,
+    ReplicaStore,
   ],
 })
 export class BindingsModule {}

@@ -3,18 +3,22 @@ import { ConfigStore } from '@sluice/config';
 import { Clock } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
 import { RoutingMetrics } from '../routing.metrics.js';
+import type { Upgrade } from '../sharing/replica.store.js';
 import { SuccessLedger } from './success.ledger.js';
 
 /** The ledger under the current configuration, with a voice in log and metrics. */
 @Injectable()
 export class RoutingLearning {
   readonly ledger: SuccessLedger;
+  #begun: Upgrade[] = [];
 
   constructor(config: ConfigStore, clock: Clock, metrics: RoutingMetrics, logger: Logger) {
     this.ledger = new SuccessLedger(
       clock,
       () => config.current.sluice.routing.upgrade,
-      (model, grade, until) => {
+      (upgrade) => {
+        const { model, grade, until } = upgrade;
+        this.#begun.push(upgrade);
         metrics.upgrades.inc();
         logger.warn(
           { model, grade, until: new Date(until).toISOString() },
@@ -22,5 +26,12 @@ export class RoutingLearning {
         );
       },
     );
+  }
+
+  /** Upgrades that began here since this was asked last. */
+  takeUpgrades(): Upgrade[] {
+    const begun = this.#begun;
+    this.#begun = [];
+    return begun;
   }
 }

@@ -12,7 +12,7 @@ function setUp() {
   const ledger = new SuccessLedger(
     clock,
     () => settings,
-    (model, grade) => upgrades.push(`${model}/${grade}`),
+    ({ model, grade }) => upgrades.push(`${model}/${grade}`),
   );
   const fail = (times: number) => {
     for (let i = 0; i < times; i++) ledger.record('m', 'simple', false);

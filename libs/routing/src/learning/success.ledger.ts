@@ -1,6 +1,7 @@
 import type { RoutingConfig } from '@sluice/config';
 import type { Clock, Grade } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
+import type { ReplicaRow, Upgrade, WindowRow } from '../sharing/replica.store.js';
 
 export interface UpgradeState {
   readonly model: string;
@@ -13,18 +14,23 @@ export interface UpgradeState {
 }
 
 interface Slot {
-  index: number;
+  /** Epoch ms. */
+  readonly start: number;
   calls: number;
   failures: number;
 }
 interface Entry {
   readonly slots: Slot[];
+  /** What other replicas saw, by replica and slot. */
+  readonly others: Map<string, Slot>;
+  /** Epoch ms: a clean sheet from here on. */
+  since: number;
   upgradedUntil: number;
   /** How often in a row the way back failed: each time the cooldown doubles. */
   relapses: number;
-  returnedAt: number;
 }
 
+const SUBJECT = 'success:';
 const SLOTS = 10;
 const MAX_ENTRIES = 2000;
 const MAX_RELAPSES = 4;
@@ -34,18 +40,19 @@ const PRIOR_SUCCESS = 0.95;
 
 /**
  * Rolling success per model and grade. When a model fails too often at a grade, that grade's work moves up to other
- * models for a cooldown; then the model gets a fresh start, and a relapse doubles the next cooldown.
+ * models for a cooldown; then the model gets a fresh start, and a relapse doubles the next cooldown. What other replicas
+ * saw counts like what was seen here.
  */
 export class SuccessLedger {
   readonly #entries = new LRUCache<string, Entry>({ max: MAX_ENTRIES });
+  readonly #changed = new Map<string, Set<Slot>>();
   #version = 0;
   #nextReturn = Infinity;
 
   constructor(
     private readonly clock: Clock,
     private readonly settings: () => RoutingConfig['upgrade'],
-    private readonly onUpgrade: (model: string, grade: Grade, until: number) => void = () =>
-      undefined,
+    private readonly onUpgrade: (upgrade: Upgrade) => void = () => undefined,
   ) {}
 
   /** Changes with every upgrade and return: cached decisions die with it. */
@@ -60,24 +67,65 @@ export class SuccessLedger {
   record(model: string, grade: Grade, ok: boolean): void {
     const now = this.clock.now();
     const settings = this.settings();
-    const entry = this.#open(model, grade);
+    const id = key(model, grade);
+    const entry = this.#open(id);
     const slot = currentSlot(entry, now, settings.window);
     slot.calls++;
     if (!ok) slot.failures++;
+    const changed = this.#changed.get(id);
+    if (changed === undefined) this.#changed.set(id, new Set([slot]));
+    else changed.add(slot);
     const { calls, failures } = totals(entry, now, settings.window);
     if (entry.upgradedUntil > now) return;
     if (calls < settings.minCalls || failures / calls < settings.failureRate) {
-      if (entry.relapses > 0 && now - entry.returnedAt > settings.window) entry.relapses = 0;
+      if (entry.relapses > 0 && now - entry.upgradedUntil > settings.window) entry.relapses = 0;
       return;
     }
-    entry.upgradedUntil = now + settings.cooldown * 2 ** entry.relapses;
-    entry.relapses = Math.min(MAX_RELAPSES, entry.relapses + 1);
-    entry.returnedAt = entry.upgradedUntil;
+    const upgrade: Upgrade = {
+      model,
+      grade,
+      // After the slot that the failures are in, even where that began this very millisecond.
+      since: now + 1,
+      until: now + settings.cooldown * 2 ** entry.relapses,
+      relapses: Math.min(MAX_RELAPSES, entry.relapses + 1),
+    };
+    this.#upgrade(entry, upgrade);
+    this.onUpgrade(upgrade);
+  }
+
+  /** What was recorded here since this was asked last. */
+  takeChanged(): WindowRow[] {
+    const rows = [...this.#changed].flatMap(([id, slots]) =>
+      [...slots].map((slot) => ({ subject: `${SUBJECT}${id}`, ...slot })),
+    );
+    this.#changed.clear();
+    return rows;
+  }
+
+  /** Takes what another replica recorded; rows about something else are left alone. */
+  adopt(row: ReplicaRow): void {
+    if (!row.subject.startsWith(SUBJECT)) return;
+    const { others } = this.#open(row.subject.slice(SUBJECT.length));
+    const oldest = this.clock.now() - this.settings().window;
+    for (const [id, slot] of others) if (slot.start < oldest) others.delete(id);
+    const { start, calls, failures } = row;
+    if (start >= oldest) others.set(`${row.replica} ${start}`, { start, calls, failures });
+  }
+
+  /** Takes an upgrade that another replica began, unless this one knows a later one. */
+  adoptUpgrade(upgrade: Upgrade): void {
+    const entry = this.#open(key(upgrade.model, upgrade.grade));
+    if (upgrade.since > entry.since) this.#upgrade(entry, upgrade);
+  }
+
+  #upgrade(entry: Entry, { since, until, relapses }: Upgrade): void {
+    entry.upgradedUntil = until;
+    entry.relapses = relapses;
     // The way back starts with a clean sheet; old failures must not send it away at once.
+    entry.since = since;
     entry.slots.length = 0;
     this.#version++;
-    this.#nextReturn = Math.min(this.#nextReturn, entry.upgradedUntil);
-    this.onUpgrade(model, grade, entry.upgradedUntil);
+    this.#nextReturn = Math.min(this.#nextReturn, until);
   }
 
   isUpgraded(model: string, grade: Grade): boolean {
@@ -107,11 +155,10 @@ export class SuccessLedger {
     });
   }
 
-  #open(model: string, grade: Grade): Entry {
-    const id = key(model, grade);
+  #open(id: string): Entry {
     let entry = this.#entries.get(id);
     if (entry === undefined) {
-      entry = { slots: [], upgradedUntil: 0, relapses: 0, returnedAt: 0 };
+      entry = { slots: [], others: new Map(), since: 0, upgradedUntil: 0, relapses: 0 };
       this.#entries.set(id, entry);
     }
     return entry;
@@ -132,23 +179,31 @@ function key(model: string, grade: Grade): string {
 }
 
 function currentSlot(entry: Entry, now: number, window: number): Slot {
-  const index = Math.floor(now / (window / SLOTS));
+  const width = window / SLOTS;
+  // A clean sheet begins in the middle of a slot.
+  const start = Math.max(Math.floor(now / width) * width, entry.since);
   const last = entry.slots.at(-1);
-  if (last?.index === index) return last;
-  const slot = { index, calls: 0, failures: 0 };
+  if (last?.start === start) return last;
+  const slot = { start, calls: 0, failures: 0 };
   entry.slots.push(slot);
-  if (entry.slots.length > SLOTS) entry.slots.shift();
+  while ((entry.slots[0]?.start ?? now) < now - window) entry.slots.shift();
   return slot;
 }
 
-function totals(entry: Entry, now: number, window: number): { calls: number; failures: number } {
-  const oldest = Math.floor(now / (window / SLOTS)) - SLOTS + 1;
+function totals(
+  entry: Entry,
+  now: number,
+  window: number,
+): { readonly calls: number; readonly failures: number } {
+  const oldest = Math.max(now - window, entry.since);
   let calls = 0;
   let failures = 0;
-  for (const slot of entry.slots) {
-    if (slot.index < oldest) continue;
+  const add = (slot: Slot): void => {
+    if (slot.start < oldest) return;
     calls += slot.calls;
     failures += slot.failures;
-  }
+  };
+  entry.slots.forEach(add);
+  entry.others.forEach(add);
   return { calls, failures };
 }

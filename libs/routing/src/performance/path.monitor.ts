@@ -3,6 +3,7 @@ import { ConfigStore } from '@sluice/config';
 import { Clock, type AnswerPath } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 import { PerformanceAlerts } from '../alerts.js';
+import type { ReplicaRow, WindowRow } from '../sharing/replica.store.js';
 import { SlidingWindow, type WindowReading } from './sliding.window.js';
 
 export interface Observation {
@@ -27,24 +28,34 @@ export interface PathReport extends WindowReading {
 
 export const PATHS: readonly AnswerPath[] = ['cache', 'direct', 'mcp', 'hybrid'];
 
-const SLOT_MS = 30_000;
 /** The window: five minutes. */
-const RECENT = 10;
-/** The trailing baseline: the hour before it. */
-const BASELINE = 120;
+const RECENT_SLOT_MS = 30_000;
+const RECENT_SLOTS = 10;
+/** The trailing baseline: the hour before the five minutes that are not over yet. */
+const HOUR_SLOT_MS = 300_000;
+const HOUR_SLOTS = 12;
 const MIN_CALLS = 20;
 const CHECK_MS = 5000;
 /** Degraded: half as slow again as the baseline and more than noise, or five points less success. */
 const SLOWER = 1.5;
 const SLOWER_MS = 20;
 const LESS_SUCCESS = 0.05;
-const MAX_MODELS = 500;
+const MAX_MODELS = 200;
 
-/** Percentiles and success per path and per model over five minutes, against the targets and against the hour before. */
+/** One path or model: its last minutes, finely, and the hour before, coarsely. */
+class Watched {
+  readonly recent = new SlidingWindow(RECENT_SLOT_MS, RECENT_SLOTS);
+  readonly hour = new SlidingWindow(HOUR_SLOT_MS, HOUR_SLOTS + 1);
+}
+
+/**
+ * Percentiles and success per path and per model over five minutes, against the targets and against the hour before: of
+ * this replica and, as far as they have told, of the others.
+ */
 @Injectable()
 export class PathMonitor {
-  readonly #paths = new Map<AnswerPath, SlidingWindow>(PATHS.map((path) => [path, window()]));
-  readonly #models = new LRUCache<string, SlidingWindow>({ max: MAX_MODELS });
+  readonly #paths = new Map<string, Watched>(PATHS.map((path) => [path, new Watched()]));
+  readonly #models = new LRUCache<string, Watched>({ max: MAX_MODELS });
   #checkedAt = 0;
 
   constructor(
@@ -56,8 +67,12 @@ export class PathMonitor {
   record(observation: Observation): void {
     const now = this.clock.now();
     const duration = observation.ok ? observation.durationMs : undefined;
-    this.#paths.get(observation.path)?.record(now, duration);
-    if (observation.model !== undefined) this.#model(observation.model).record(now, duration);
+    const watched = [this.#paths.get(observation.path)];
+    if (observation.model !== undefined) watched.push(this.#model(observation.model));
+    for (const each of watched) {
+      each?.recent.record(now, duration);
+      each?.hour.record(now, duration);
+    }
     if (now - this.#checkedAt < CHECK_MS) return;
     this.#checkedAt = now;
     this.check();
@@ -88,8 +103,29 @@ export class PathMonitor {
         this.alerts.raise('target_missed', path, text);
       } else this.alerts.resolve('target_missed', path);
     }
-    for (const [id, slots] of this.#models.entries())
-      this.#judge(`model:${id}`, this.#report(slots));
+    for (const [id, watched] of this.#models.entries())
+      this.#judge(`model:${id}`, this.#report(watched));
+  }
+
+  /** What was recorded here since this was asked last, one path or model at a time. */
+  *takeChanged(): Iterable<WindowRow[]> {
+    for (const [path, { recent, hour }] of this.#paths) {
+      yield [
+        ...recent.takeChanged(`recent:path:${path}`),
+        ...hour.takeChanged(`hour:path:${path}`),
+      ];
+    }
+    for (const [id, { recent, hour }] of this.#models.entries()) {
+      yield [...recent.takeChanged(`recent:model:${id}`), ...hour.takeChanged(`hour:model:${id}`)];
+    }
+  }
+
+  /** Takes what another replica recorded; rows about something else are left alone. */
+  adopt(row: ReplicaRow): void {
+    const [, span, kind, name] = /^(recent|hour):(path|model):(.+)$/.exec(row.subject) ?? [];
+    if (name === undefined) return;
+    const watched = kind === 'path' ? this.#paths.get(name) : this.#model(name);
+    (span === 'recent' ? watched?.recent : watched?.hour)?.adopt(row, this.clock.now());
   }
 
   #judge(subject: string, report: PathReport): void {
@@ -110,10 +146,10 @@ export class PathMonitor {
     } else this.alerts.resolve('success', subject);
   }
 
-  #report(slots: SlidingWindow | undefined): PathReport {
+  #report(watched: Watched | undefined): PathReport {
     const now = this.clock.now();
-    const recent = slots?.read(now, { count: RECENT }) ?? NOTHING;
-    const before = slots?.read(now, { skip: RECENT, count: BASELINE }) ?? NOTHING;
+    const recent = watched?.recent.read(now) ?? NOTHING;
+    const before = watched?.hour.read(now, { skip: 1, count: HOUR_SLOTS }) ?? NOTHING;
     const report = {
       ...recent,
       successRate: successOf(recent),
@@ -124,13 +160,13 @@ export class PathMonitor {
     return { ...report, degraded: enough && (isSlower(report) || failing) };
   }
 
-  #model(id: string): SlidingWindow {
-    let slots = this.#models.get(id);
-    if (slots === undefined) {
-      slots = window();
-      this.#models.set(id, slots);
+  #model(id: string): Watched {
+    let watched = this.#models.get(id);
+    if (watched === undefined) {
+      watched = new Watched();
+      this.#models.set(id, watched);
     }
-    return slots;
+    return watched;
   }
 }
 
@@ -141,10 +177,6 @@ const NOTHING: WindowReading = {
   p95: undefined,
   p99: undefined,
 };
-
-function window(): SlidingWindow {
-  return new SlidingWindow(SLOT_MS, RECENT + BASELINE);
-}
 
 function successOf(reading: WindowReading): number | undefined {
   return reading.calls === 0 ? undefined : 1 - reading.failures / reading.calls;

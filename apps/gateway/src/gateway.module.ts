@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { ApiKeyGuard, AuthModule } from '@sluice/auth';
 import { ChatModule, ChatPipeline } from '@sluice/chat';
+import { ClusterModule, type MachineLink } from '@sluice/cluster';
 import { ConfigModule, type ConfigStore } from '@sluice/config';
 import { DatabaseModule } from '@sluice/database';
 import { ModelCatalogModule } from '@sluice/model-catalog';
@@ -46,13 +47,15 @@ import { OwnUsageController } from './usage/usage.controller.js';
 /** See docs/pipeline.md: guards in this order, then the interceptor of the route, then the chat pipeline. */
 @Module({})
 export class GatewayModule implements OnModuleInit {
-  static with(config: ConfigStore): DynamicModule {
+  static with(config: ConfigStore, link: MachineLink): DynamicModule {
     return {
       module: GatewayModule,
       imports: [
         ConfigModule.with(config),
+        ClusterModule.with(link),
         ObservabilityModule,
-        DatabaseModule.with(),
+        // The owner of several workers runs the embedded server for them.
+        DatabaseModule.with(link.enabled ? 'join' : 'own'),
         RedisModule,
         ModelCatalogModule,
         BindingsModule,
@@ -65,7 +68,7 @@ export class GatewayModule implements OnModuleInit {
         UsageModule,
         ChatModule,
         TerminusModule.forRoot({ logger: false }),
-        ...(runsSchedules(config) ? [SchedulesModule] : []),
+        ...(link.first && runsSchedules(config) ? [SchedulesModule] : []),
       ],
       controllers: [
         ChatController,

@@ -2,5 +2,5 @@ import { enableCompileCache } from 'node:module';
 
 // Before anything large is imported: the second start compiles nothing.
 enableCompileCache();
-const { start } = await import('./start.js');
-await start();
+const { launch } = await import('./launch.js');
+await launch();

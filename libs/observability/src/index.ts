@@ -1,6 +1,7 @@
 export { DeferredWork } from './deferred-work.js';
 export { genAiSpan, type GenAiFacts } from './gen-ai.span.js';
 export { Logger, SilentLogger } from './logger.js';
+export { lasting, mergeMetrics, type MetricSnapshot } from './metrics.merge.js';
 export { Metrics } from './metrics.js';
 export { NestLogger } from './nest.logger.js';
 export { ObservabilityModule } from './observability.module.js';

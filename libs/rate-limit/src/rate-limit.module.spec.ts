@@ -5,6 +5,7 @@ import { Test } from '@nestjs/testing';
 import { ConfigStore, policiesSchema } from '@sluice/config';
 import { Clock, ManualClock } from '@sluice/kernel';
 import { Logger, Metrics, SilentLogger } from '@sluice/observability';
+import { MachineLink, SoleProcess } from '@sluice/cluster';
 import { DisabledRedisConnection, RedisConnection } from '@sluice/redis';
 import { Database } from '@sluice/database';
 import { AuditTrail } from './audit-trail.port.js';
@@ -23,11 +24,21 @@ it('the module puts the guard together for any controller that uses it', async (
       { provide: Clock, useFactory: () => new ManualClock() },
       { provide: Logger, useClass: SilentLogger },
       { provide: RedisConnection, useClass: DisabledRedisConnection },
+      { provide: MachineLink, useClass: SoleProcess },
       { provide: AuditTrail, useValue: { record: async () => undefined } },
       { provide: Database, useValue: { requests: { query: async () => ({ rows: [] }) } } },
       Metrics,
     ],
-    exports: [ConfigStore, Clock, Logger, RedisConnection, AuditTrail, Database, Metrics],
+    exports: [
+      ConfigStore,
+      Clock,
+      Logger,
+      RedisConnection,
+      MachineLink,
+      AuditTrail,
+      Database,
+      Metrics,
+    ],
   })
   class World {}
   @Controller()

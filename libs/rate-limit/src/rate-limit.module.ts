@@ -3,6 +3,7 @@ import {
   type OnApplicationBootstrap,
   type BeforeApplicationShutdown,
 } from '@nestjs/common';
+import { MachineLink } from '@sluice/cluster';
 import { Clock } from '@sluice/kernel';
 import { RedisConnection } from '@sluice/redis';
 import { RateOverrideRepository } from './overrides/rate-override.js';
@@ -13,11 +14,12 @@ import { RateLimitMetrics } from './rate-limit.metrics.js';
 import { RateLimiter } from './rate-limiter.js';
 import { Replicas } from './replicas.js';
 import { FailoverRateStore } from './stores/failover-rate.store.js';
+import { MachineRateStore } from './stores/machine-rate.store.js';
 import { MemoryRateStore } from './stores/memory-rate.store.js';
 import { RateStore } from './stores/rate.store.js';
 import { RedisRateStore } from './stores/redis-rate.store.js';
 
-/** Needs, provided globally by the app: AuditTrail, Database, RedisConnection, ConfigStore, Clock, Logger, Metrics. */
+/** Needs, provided globally by the app: AuditTrail, Database, RedisConnection, MachineLink, ConfigStore, Clock, Logger, Metrics. */
 @Module({
   providers: [
     RateLimitGuard,
@@ -32,14 +34,17 @@ import { RedisRateStore } from './stores/redis-rate.store.js';
     },
     {
       provide: RateStore,
-      useFactory: (redis: RedisConnection, clock: Clock, replicas: Replicas) =>
-        new FailoverRateStore(
-          redis,
-          new RedisRateStore(redis),
-          new MemoryRateStore(clock),
-          replicas,
-        ),
-      inject: [RedisConnection, Clock, Replicas],
+      useFactory: (redis: RedisConnection, clock: Clock, replicas: Replicas, link: MachineLink) =>
+        // With Redis, each worker of a machine is a replica like any other.
+        link.enabled && !redis.enabled
+          ? new MachineRateStore(link)
+          : new FailoverRateStore(
+              redis,
+              new RedisRateStore(redis),
+              new MemoryRateStore(clock),
+              replicas,
+            ),
+      inject: [RedisConnection, Clock, Replicas, MachineLink],
     },
   ],
   exports: [RateLimitGuard, RateLimiter, RateLimitMetrics, RateOverrides, Replicas],

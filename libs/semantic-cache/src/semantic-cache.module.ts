@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { MachineLink } from '@sluice/cluster';
 import { ConfigStore } from '@sluice/config';
 import { Clock } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
@@ -22,7 +23,7 @@ import { loadServerStores, SharedStores } from './shared-stores.js';
 import { CacheWarmer } from './warming/cache-warmer.js';
 import { PredictiveWarmer } from './warming/predictive-warmer.js';
 
-/** Needs ConfigStore, Clock, Logger, Metrics, DeferredWork and RedisConnection; the app hands ports to {@link CacheBindings}. */
+/** Needs ConfigStore, Clock, Logger, Metrics, DeferredWork, RedisConnection and MachineLink; the app hands ports to {@link CacheBindings}. */
 @Module({
   providers: [
     CacheAdminService,
@@ -44,13 +45,14 @@ import { PredictiveWarmer } from './warming/predictive-warmer.js';
     ShadowChecks,
     {
       provide: SharedStores,
-      inject: [ConfigStore, Clock, Logger, RedisConnection],
+      inject: [ConfigStore, Clock, Logger, RedisConnection, MachineLink],
       useFactory: async (
         config: ConfigStore,
         clock: Clock,
         logger: Logger,
         redis: RedisConnection,
-      ) => new SharedStores(config, clock, logger, redis, await loadServerStores(config)),
+        link: MachineLink,
+      ) => new SharedStores(config, clock, logger, redis, await loadServerStores(config), link),
     },
   ],
   exports: [CacheAdminService, CacheBindings, CacheMetrics, SemanticCacheInterceptor],

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
+import type { MachineLink } from '@sluice/cluster';
 import type { ConfigStore } from '@sluice/config';
 import type { Clock } from '@sluice/kernel';
 import type { Logger } from '@sluice/observability';
 import type { RedisConnection } from '@sluice/redis';
 import type { SecondTierStore } from './exact/second-tier.js';
 import { EmbeddedVectorStore } from './stores/embedded.vector-store.js';
+import { MachineKeyvStore, MachineVectorStore } from './stores/machine-stores.js';
 import type { QdrantVectorStore } from './stores/qdrant.vector-store.js';
 import type { RedisKeyvStore } from './stores/redis-keyv.store.js';
 import { SqliteKeyvStore } from './stores/sqlite-keyv.store.js';
@@ -27,7 +29,10 @@ export async function loadServerStores({ env }: ConfigStore): Promise<ServerStor
   };
 }
 
-/** The catalogue of stores: servers where the environment names them, files of the data directory elsewhere. */
+/**
+ * The catalogue of stores: servers where the environment names them, else the
+ * files of the data directory, which belong to this process or to the owner of the machine.
+ */
 export class SharedStores {
   constructor(
     private readonly config: ConfigStore,
@@ -35,6 +40,7 @@ export class SharedStores {
     readonly logger: Logger,
     private readonly redis: RedisConnection,
     private readonly servers: ServerStores,
+    private readonly link: MachineLink,
   ) {}
 
   second(): SecondTierStore {
@@ -43,6 +49,7 @@ export class SharedStores {
     if (REDIS_URL !== undefined && RedisStore !== undefined && this.redis.enabled) {
       return new RedisStore(REDIS_URL, this.redis);
     }
+    if (this.link.enabled) return new MachineKeyvStore(this.link);
     return new SqliteKeyvStore({
       path: join(SLUICE_DATA_DIR, 'cache.sqlite'),
       maxBytes: () => this.config.current.sluice.cache.l2.maxBytes,
@@ -54,9 +61,11 @@ export class SharedStores {
   vectors(): VectorStore {
     const { QDRANT_URL, QDRANT_API_KEY, SLUICE_DATA_DIR } = this.config.env;
     const { qdrant: QdrantStore } = this.servers;
-    return QDRANT_URL === undefined || QdrantStore === undefined
-      ? // A file of its own: two writers would wait for each other, and a damaged one is set aside alone.
-        new EmbeddedVectorStore(join(SLUICE_DATA_DIR, 'cache-vectors.sqlite'), this.logger)
-      : new QdrantStore({ url: QDRANT_URL, apiKey: QDRANT_API_KEY });
+    if (QDRANT_URL !== undefined && QdrantStore !== undefined) {
+      return new QdrantStore({ url: QDRANT_URL, apiKey: QDRANT_API_KEY });
+    }
+    if (this.link.enabled) return new MachineVectorStore(this.link);
+    // A file of its own: two writers would wait for each other, and a damaged one is set aside alone.
+    return new EmbeddedVectorStore(join(SLUICE_DATA_DIR, 'cache-vectors.sqlite'), this.logger);
   }
 }

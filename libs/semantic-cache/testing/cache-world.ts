@@ -1,3 +1,4 @@
+import { SoleProcess } from '@sluice/cluster';
 import { configFromObjects, type ConfigStore, type SluiceConfigInput } from '@sluice/config';
 import {
   ChatChunk,
@@ -57,7 +58,7 @@ class WorldStores extends SharedStores {
     private readonly keyv: MemoryKeyvStore,
     private readonly points: MemoryVectorStore,
   ) {
-    super(config, clock, new SilentLogger(), new DisabledRedisConnection(), {});
+    super(config, clock, new SilentLogger(), new DisabledRedisConnection(), {}, new SoleProcess());
   }
   override second(): MemoryKeyvStore {
     return this.keyv;

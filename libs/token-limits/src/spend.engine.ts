@@ -5,7 +5,7 @@ import { Logger } from '@sluice/observability';
 import { RedisConnection, RedisUnavailable } from '@sluice/redis';
 import { AllowanceBank } from './allowance/allowance.bank.js';
 import { AllowanceKeeper } from './allowance/allowance.keeper.js';
-import { MemoryLedger } from './ledger/memory.ledger.js';
+import { BoundedLedger } from './ledger/bounded.ledger.js';
 import { RedisLedger } from './ledger/redis.ledger.js';
 import type {
   LimitedShare,
@@ -52,12 +52,11 @@ export type EngineAnswer =
   | Extract<ReserveAnswer, { kind: 'refused' }>;
 
 /**
- * Reservations over whichever ledger serves now: Redis while it answers, else the one in this process. Either
+ * Reservations over whichever ledger serves now: Redis while it answers, else the one on this machine. Either
  * leases its allowances from the bank, so both may be in use at once and neither can forget what was spent.
  */
 @Injectable()
 export class SpendEngine {
-  readonly #memory: MemoryLedger;
   readonly #shared: RedisLedger | undefined;
   readonly #keeper: AllowanceKeeper;
   readonly #live = new Map<string, Live>();
@@ -73,9 +72,10 @@ export class SpendEngine {
     private readonly redis: RedisConnection,
     private readonly clock: Clock,
     private readonly logger: Logger,
+    /** This process's own, or that of all workers of the machine. */
+    private readonly local: BoundedLedger,
   ) {
     this.#keeper = new AllowanceKeeper(bank);
-    this.#memory = new MemoryLedger(clock, true);
     this.#shared = redis.enabled ? new RedisLedger(redis, true) : undefined;
   }
 
@@ -134,10 +134,10 @@ export class SpendEngine {
     try {
       return await this.#reserveIn(ledger, id, shares);
     } catch (error) {
-      if (!(error instanceof RedisUnavailable) || ledger === this.#memory) throw error;
+      if (!(error instanceof RedisUnavailable) || ledger === this.local) throw error;
       // It may have been executed all the same: whatever it held is given back when Redis answers again.
       this.#unsettled.push({ id, ledger, actual: [], lost: [] });
-      return this.#reserveIn(this.#memory, `${id}!`, shares);
+      return this.#reserveIn(this.local, `${id}!`, shares);
     }
   }
 
@@ -198,7 +198,7 @@ export class SpendEngine {
     };
     const ledger = this.#serving();
     const found = await read(ledger).catch((error: unknown) => {
-      if (error instanceof RedisUnavailable) return read(this.#memory);
+      if (error instanceof RedisUnavailable) return read(this.local);
       throw error;
     });
     return found.map(
@@ -208,17 +208,17 @@ export class SpendEngine {
 
   /** Turns abandoned holds into spent. */
   async sweep(): Promise<void> {
-    this.#memory.sweep();
+    await this.local.sweep();
     if (this.#shared !== undefined && this.redis.available) await this.#shared.sweep();
   }
 
   /** Forgets idle counters beyond `most`: the bank knows what they have spent. */
   async bound(most: number): Promise<void> {
-    const excess = this.#memory.size - most;
+    const excess = (await this.local.count()) - most;
     if (excess <= 0) return;
-    const idle = this.#memory.idle(Math.min(excess, 10_000));
-    await this.#keeper.release(this.#memory, idle);
-    this.#memory.forget(idle);
+    const idle = await this.local.idle(Math.min(excess, 10_000));
+    await this.#keeper.release(this.local, idle);
+    await this.local.forget(idle);
   }
 
   /** Drops periods that ended long ago from the bank. */
@@ -236,7 +236,7 @@ export class SpendEngine {
   }
 
   #serving(): SpendLedger {
-    return this.#shared !== undefined && this.redis.available ? this.#shared : this.#memory;
+    return this.#shared !== undefined && this.redis.available ? this.#shared : this.local;
   }
 
   async #reserveIn(

@@ -3,6 +3,8 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { MachineLink } from '@sluice/cluster';
+import { Clock } from '@sluice/kernel';
 import { AlertWatch } from './alerts/alert.watch.js';
 import { AlertWebhook } from './alerts/alert.webhook.js';
 import { BudgetAlertRepository } from './alerts/budget-alert.js';
@@ -13,6 +15,9 @@ import { SpendControlRepository } from './emergency/spend-control.js';
 import { OutputEstimator } from './estimate/output.estimator.js';
 import { CallNeeds } from './hold/call.need.js';
 import { SpendGate } from './hold/spend.gate.js';
+import { BoundedLedger } from './ledger/bounded.ledger.js';
+import { MachineLedger } from './ledger/machine.ledger.js';
+import { MemoryLedger } from './ledger/memory.ledger.js';
 import { LimitBook } from './limit.book.js';
 import { LimitsView } from './limits.view.js';
 import { SqlAllowanceBank } from './persistence/sql-allowance.bank.js';
@@ -25,7 +30,7 @@ import { TokenLimitMetrics } from './token-limits.metrics.js';
 import { TokenHeaders } from './token.headers.js';
 
 /**
- * Needs, provided globally: ConfigStore, Clock, Logger, Metrics, DeferredWork, Database, RedisConnection and the model
+ * Needs, provided globally: ConfigStore, Clock, Logger, Metrics, DeferredWork, Database, RedisConnection, MachineLink and the model
  * catalogue's PromptCounter.
  */
 @Module({
@@ -45,6 +50,12 @@ import { TokenHeaders } from './token.headers.js';
     TokenLimitMetrics,
     TokenLimitsInterceptor,
     { provide: AllowanceBank, useClass: SqlAllowanceBank },
+    {
+      provide: BoundedLedger,
+      inject: [MachineLink, Clock],
+      useFactory: (link: MachineLink, clock: Clock) =>
+        link.enabled ? new MachineLedger(link) : new MemoryLedger(clock, true),
+    },
     { provide: BudgetAlertRepository, useClass: SqlBudgetAlertRepository },
     { provide: SpendControlRepository, useClass: SqlSpendControlRepository },
   ],

@@ -27,6 +27,7 @@ import { CallNeeds } from '../src/hold/call.need.js';
 import { SpendGate } from '../src/hold/spend.gate.js';
 import { LimitBook } from '../src/limit.book.js';
 import { LimitsView } from '../src/limits.view.js';
+import { MemoryLedger } from '../src/ledger/memory.ledger.js';
 import { SpendEngine } from '../src/spend.engine.js';
 import { SpendUpkeep } from '../src/spend.upkeep.js';
 import { TokenLimitMetrics } from '../src/token-limits.metrics.js';
@@ -76,6 +77,7 @@ export function spendWorld(options: WorldOptions) {
     options.redis ?? new DisabledRedisConnection(),
     clock,
     logger,
+    new MemoryLedger(clock, true),
   );
   const book = new LimitBook();
   const control = new MemoryControl();

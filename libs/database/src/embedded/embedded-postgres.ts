@@ -25,6 +25,8 @@ export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly logger: Logger;
   readonly durability?: Durability;
+  /** 60 when left out: one gateway, its worker and a few commands. */
+  readonly maxConnections?: number;
 }
 
 const USER = 'sluice';
@@ -59,7 +61,8 @@ export class EmbeddedPostgres {
       const cluster = join(dataDir, 'postgres');
       const user = await serverUser(cluster);
       const binaries = await postgresBinaries(user);
-      const setup: Setup = { cluster, user, binaries, durability: options.durability ?? 'safe' };
+      const { durability = 'safe', maxConnections = 60 } = options;
+      const setup: Setup = { cluster, user, binaries, durability, maxConnections };
       await prepareCluster(setup);
       const socketDir = await prepareSocketDir(cluster, user);
       await endLeftover(setup, options.logger);
@@ -128,6 +131,7 @@ interface Setup {
   readonly user: ServerUser;
   readonly binaries: PostgresBinaries;
   readonly durability: Durability;
+  readonly maxConnections: number;
 }
 
 function addressOf(socketDir: string): EmbeddedAddress {
@@ -194,7 +198,7 @@ async function startServer(
     unix_socket_directories: socketDir,
     unix_socket_permissions: '0700',
     port: String(PORT),
-    max_connections: '60',
+    max_connections: String(setup.maxConnections),
     shared_buffers: '64MB',
     // Fewer processes: a gateway's database is small and mostly cached.
     io_method: 'sync',

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { SoleProcess } from '@sluice/cluster';
 import { configFromObjects } from '@sluice/config';
 import { ManualClock } from '@sluice/kernel';
 import { DeferredWork, Metrics, SilentLogger } from '@sluice/observability';
@@ -67,13 +68,13 @@ async function replica(connection: RedisConnection = new DisabledRedisConnection
   const metrics = new CacheMetrics(new Metrics());
   const bindings = new CacheBindings();
   const servers = await loadServerStores(config);
-  const stores = new SharedStores(config, clock, logger, connection, servers);
+  const stores = new SharedStores(config, clock, logger, connection, servers, new SoleProcess());
   const storage = new CacheStorage(config, clock, deferred, metrics, bindings, stores);
-  const channel = new ClearChannel(connection, storage, logger);
+  const channel = new ClearChannel(connection, storage, logger, new SoleProcess());
   const checks = new ShadowChecks(config, bindings, deferred, metrics, new Chance());
   const predictive = new PredictiveWarmer(config, storage, deferred);
   const watch = new LookupWatch(metrics, checks, predictive);
-  const warmer = new CacheWarmer(config, bindings, deferred, logger, watch);
+  const warmer = new CacheWarmer(config, bindings, deferred, logger, watch, new SoleProcess());
   const recent = new RecentHits(config);
   const admin = new CacheAdminService(storage, channel, warmer, metrics, checks, recent);
   channel.onModuleInit();

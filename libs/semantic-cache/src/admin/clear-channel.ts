@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { MachineLink } from '@sluice/cluster';
 import { uuidv7 } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
 import { RedisConnection } from '@sluice/redis';
@@ -13,7 +14,7 @@ interface Told extends ClearFilter {
   readonly key?: string;
 }
 
-/** Tells the other replicas what one of them forgot; their memory would go on serving it. */
+/** Tells the other replicas, or workers of this machine, what one of them forgot; their memory would go on serving it. */
 @Injectable()
 export class ClearChannel implements OnModuleInit, OnModuleDestroy {
   readonly #me = uuidv7();
@@ -23,10 +24,14 @@ export class ClearChannel implements OnModuleInit, OnModuleDestroy {
     private readonly redis: RedisConnection,
     private readonly storage: CacheStorage,
     private readonly logger: Logger,
+    private readonly link: MachineLink,
   ) {}
 
   onModuleInit(): void {
-    if (!this.redis.enabled) return;
+    if (!this.redis.enabled) {
+      this.link.subscribe(CHANNEL, (text) => this.#hear(text));
+      return;
+    }
     this.#stop = this.redis.subscribe(CHANNEL, (text) => this.#hear(text));
   }
 
@@ -35,8 +40,11 @@ export class ClearChannel implements OnModuleInit, OnModuleDestroy {
   }
 
   async tell(what: ClearFilter & { readonly key?: string }): Promise<void> {
-    if (!this.redis.enabled) return;
     const told: Told = { ...what, from: this.#me };
+    if (!this.redis.enabled) {
+      this.link.publish(CHANNEL, JSON.stringify(told));
+      return;
+    }
     await this.redis.command(['PUBLISH', CHANNEL, JSON.stringify(told)]).catch((error: unknown) => {
       this.logger.warn({ err: error }, 'other replicas could not be told to clear their cache');
     });

@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { MachineLink } from '@sluice/cluster';
 import { ConfigStore } from '@sluice/config';
 import { DeferredWork, Logger } from '@sluice/observability';
 import { CacheBindings } from '../cache-bindings.js';
@@ -24,6 +25,7 @@ export class CacheWarmer implements OnApplicationBootstrap {
     private readonly deferred: DeferredWork,
     private readonly logger: Logger,
     private readonly watch: LookupWatch,
+    private readonly link: MachineLink,
   ) {
     bindings.onBound(() => this.#start());
   }
@@ -55,7 +57,8 @@ export class CacheWarmer implements OnApplicationBootstrap {
 
   #start(): void {
     const { enabled, warming } = this.config.current.sluice.cache;
-    if (this.#started || this.bindings.warm === undefined) return;
+    // Asking costs money: one worker of a machine asks, and all find the answers in the shared tiers.
+    if (this.#started || this.bindings.warm === undefined || !this.link.first) return;
     if (!enabled || !warming.onStartup || warming.queries.length === 0) return;
     this.#started = true;
     this.deferred.run('cache warming', () => this.warm(undefined));

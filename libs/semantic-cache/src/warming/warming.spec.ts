@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { SoleProcess, type MachineLink } from '@sluice/cluster';
 import { configFromObjects } from '@sluice/config';
 import { DeferredWork, SilentLogger } from '@sluice/observability';
 import { ask } from '../../testing/cache-calls.js';
@@ -25,7 +26,11 @@ class FakeRunner extends WarmRunner {
 }
 const queries = ['a', 'bad', 'b'].map((prompt) => ({ model: 'auto', prompt }));
 
-function warmerOf(warming: object = { queries }, enabled = true) {
+function warmerOf(
+  warming: object = { queries },
+  enabled = true,
+  link: MachineLink = new SoleProcess(),
+) {
   const config = configFromObjects({ sluice: { cache: { enabled, warming } } });
   const bindings = new CacheBindings();
   const deferred = new DeferredWork(new SilentLogger());
@@ -37,6 +42,7 @@ function warmerOf(warming: object = { queries }, enabled = true) {
     deferred,
     logger,
     watch as unknown as LookupWatch,
+    link,
   );
   return { warmer, bindings, deferred, watch, logger, runner: new FakeRunner() };
 }
@@ -60,6 +66,15 @@ describe('warming the cache', () => {
     ['there are no questions', {}, true],
   ])('asks nothing at the start when %s', async (_name, warming, enabled) => {
     const { warmer, bindings, deferred, runner } = warmerOf(warming, enabled);
+    bindings.bind({ warm: runner });
+    warmer.onApplicationBootstrap();
+    await deferred.drain(1000);
+    expect(runner.ran).toEqual([]);
+  });
+
+  it('asks nothing at the start in any but the first worker of a machine', async () => {
+    const other = Object.assign(new SoleProcess(), { first: false });
+    const { warmer, bindings, deferred, runner } = warmerOf(undefined, true, other);
     bindings.bind({ warm: runner });
     warmer.onApplicationBootstrap();
     await deferred.drain(1000);

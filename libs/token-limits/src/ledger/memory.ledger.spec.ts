@@ -38,6 +38,6 @@ describe('the ledger in process', () => {
       true,
       true,
     ]);
-    expect(ledger.size).toBe(2);
+    expect(ledger.count()).toBe(2);
   });
 });

@@ -1,12 +1,12 @@
 import type { Clock } from '@sluice/kernel';
-import {
-  SpendLedger,
-  type Grant,
-  type LimitedShare,
-  type ReservationState,
-  type ReserveAnswer,
-  type Share,
-  type Standing,
+import { BoundedLedger } from './bounded.ledger.js';
+import type {
+  Grant,
+  LimitedShare,
+  ReservationState,
+  ReserveAnswer,
+  Share,
+  Standing,
 } from './spend.ledger.js';
 
 interface CounterState {
@@ -28,7 +28,7 @@ const REMEMBER_SETTLED_MS = 10 * 60_000;
 const REMEMBER_EXPIRED_MS = 26 * 3_600_000;
 
 /** The ledger in this process: the twin of the Lua scripts beside it. Every method is one synchronous step. */
-export class MemoryLedger extends SpendLedger {
+export class MemoryLedger extends BoundedLedger {
   readonly #counters = new Map<string, CounterState>();
   readonly #reservations = new Map<string, Reservation>();
 
@@ -143,11 +143,10 @@ export class MemoryLedger extends SpendLedger {
     return freed;
   }
 
-  get size(): number {
+  count(): number {
     return this.#counters.size;
   }
 
-  /** Counters that hold nothing, those first used first. */
   idle(most: number): readonly string[] {
     const found: string[] = [];
     for (const [counter, state] of this.#counters) {
@@ -157,7 +156,6 @@ export class MemoryLedger extends SpendLedger {
     return found;
   }
 
-  /** Forgets counters of which the bank knows all: nothing held, nothing leased that is not spent. */
   forget(counters: readonly string[]): void {
     for (const counter of counters) {
       const state = this.#counters.get(counter);

@@ -94,7 +94,8 @@ export async function measureIngest(url: string, rows: number): Promise<IngestRe
   return results;
 }
 
-function events(count: number): UsageRow[] {
+/** Events of a second just past, of 2,000 callers. */
+export function events(count: number): UsageRow[] {
   return Array.from({ length: count }, () => {
     const caller = Math.floor(Math.random() ** 2 * 2_000);
     const at = Date.now() - Math.floor(Math.random() * 1_000);

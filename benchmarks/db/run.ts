@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
+import { measureDimensions } from './dimensions.js';
 import { measureIngest } from './ingest.js';
 import { PRODUCT_QUERIES, type Statement } from './questions.js';
 import { seed, SEEDED_DAYS } from './seed.js';
@@ -37,6 +38,8 @@ try {
   console.log(`ingest, ${args.ingest} rows each`);
   const ingest = await measureIngest(server.url, Number(args.ingest));
   console.table(Object.fromEntries(ingest.map((each) => [each.path, each.rowsPerSecond])));
+  const dimensions = await measureDimensions(server.url, 10 * Number(args.ingest));
+  console.table(dimensions);
   await reset();
   const seeded = await seedAll();
   const queries = await measureQueries();
@@ -58,6 +61,7 @@ try {
     rows,
     days: SEEDED_DAYS,
     ingest,
+    dimensions,
     seeded,
     queries,
     export: exported,

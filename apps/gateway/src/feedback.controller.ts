@@ -13,9 +13,9 @@ export class FeedbackController {
   /** `{request_id, score}` with 0 to 1, or `{request_id, rating}` with 1 to 5, `up` or `down`. */
   @Post()
   @HttpCode(200)
-  give(@Req() request: FastifyRequest, @Body() body: unknown): unknown {
+  async give(@Req() request: FastifyRequest, @Body() body: unknown): Promise<unknown> {
     const { requestId, score } = checked(feedbackRequest, body);
-    this.feedback.give(callerOf(request), requestId, score);
+    await this.feedback.give(callerOf(request), requestId, score);
     return { object: 'feedback', request_id: requestId, score };
   }
 }

@@ -12,7 +12,8 @@ export { DecisionLog } from './decisions/decision.log.js';
 export type { ArmDelta, ArmMetric, ArmReport } from './experiments/arm.totals.js';
 export { ExperimentLedger, type ExperimentReport } from './experiments/experiment.ledger.js';
 export { ExperimentStore, MemoryExperimentStore } from './experiments/experiment.store.js';
-export { FeedbackService } from './feedback.service.js';
+export { FeedbackService } from './feedback/feedback.service.js';
+export { FeedbackStore } from './feedback/feedback.store.js';
 export { RuntimeFlags, type FlagState } from './flags/runtime.flags.js';
 export {
   FlagStore,
@@ -27,6 +28,7 @@ export type { UpgradeState } from './learning/success.ledger.js';
 export { PATHS, PathMonitor, type PathReport, type Verdict } from './performance/path.monitor.js';
 export { PerformanceInterceptor } from './performance/performance.interceptor.js';
 export { PostgresExperimentStore } from './persistence/postgres-experiment.store.js';
+export { PostgresFeedbackStore } from './persistence/postgres-feedback.store.js';
 export { PostgresFlagStore } from './persistence/postgres-flag.store.js';
 export { PostgresReplicaStore } from './persistence/postgres-replica.store.js';
 export { GradeCeiling } from './ports/grade-ceiling.port.js';

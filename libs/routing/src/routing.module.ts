@@ -6,7 +6,7 @@ import { DecisionLog } from './decisions/decision.log.js';
 import { ExperimentLedger } from './experiments/experiment.ledger.js';
 import { ExperimentSplitter } from './experiments/experiment.splitter.js';
 import { ShadowTraffic } from './experiments/shadow.traffic.js';
-import { FeedbackService } from './feedback.service.js';
+import { FeedbackService } from './feedback/feedback.service.js';
 import { RuntimeFlags } from './flags/runtime.flags.js';
 import { RoutingLearning } from './learning/routing.learning.js';
 import { PathMonitor } from './performance/path.monitor.js';
@@ -20,7 +20,8 @@ import { AutoRoute } from './routes/auto.route.js';
 
 /**
  * Needs ConfigStore, Clock, Logger, Metrics, DeferredWork and ModelCatalog from global modules. Takes from a global module, where the app
- * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore, ReplicaStore.
+ * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore,
+ * ReplicaStore, FeedbackStore.
  */
 @Module({
   providers: [

@@ -10,7 +10,6 @@ import {
   routingWorld,
   THREE_MODELS,
 } from '../testing/routing.world.js';
-import { FeedbackService } from './feedback.service.js';
 import { RoutingObserver } from './routing.observer.js';
 
 function setUp(env = {}) {
@@ -18,10 +17,15 @@ function setUp(env = {}) {
     { ...THREE_MODELS, experiments: [{ id: 'e', split: { routed: 1 } }] },
     { env },
   );
-  const observer = new RoutingObserver(world.learning, world.metrics, world.log, world.deferred);
-  const feedback = new FeedbackService(world.log, world.learning, world.experiments);
+  const observer = new RoutingObserver(
+    world.learning,
+    world.metrics,
+    world.log,
+    world.deferred,
+    world.feedback,
+  );
   const state = (model: string) => world.learning.ledger.states().find((s) => s.model === model);
-  return { ...world, observer, feedback, state };
+  return { ...world, observer, state };
 }
 const attempt = (call: ChatCall, model: string, errorCode?: string) =>
   call.journal.attempts.push({
@@ -115,27 +119,49 @@ describe('the routing observer', () => {
 });
 
 describe('feedback', () => {
+  async function answered(w: ReturnType<typeof setUp>, model = 'small'): Promise<ChatCall> {
+    const call = callOf('What is TypeScript?');
+    const decision = w.router.route(call);
+    attempt(call, model);
+    (
+      await w.observer.watch(call, decision, () =>
+        Promise.resolve(replyOf(answerOf('A language.'))),
+      )
+    ).take();
+    await w.deferred.drain(1000);
+    return call;
+  }
+
   it('teaches the router and counts for the experiment, once a call', async () => {
     const w = setUp();
-    const call = callOf('What is TypeScript?');
-    w.router.route(call);
-    w.feedback.give(call.caller, call.id, 0.2);
-    expect(w.state('small')).toMatchObject({ failures: 1 });
+    const call = await answered(w);
+    await w.feedback.give(call.caller, call.id, 0.2);
+    expect(w.state('small')).toMatchObject({ calls: 2, failures: 1 });
     expect((await w.experiments.report('e'))?.arms[0]?.metrics.feedback).toEqual({
       calls: 1,
       mean: 0.2,
     });
-    expect(() => w.feedback.give(call.caller, call.id, 1)).toThrow('judged already');
+    await expect(w.feedback.give(call.caller, call.id, 1)).rejects.toThrow('judged already');
   });
 
-  it('is refused for unknown calls and for those of others', () => {
+  it('is about the model that answered, not the one that was chosen and failed', async () => {
     const w = setUp();
-    const call = callOf('What is TypeScript?');
-    w.router.route(call);
-    expect(() => w.feedback.give(callerNamed('eve'), call.id, 1)).toThrow(
-      'No recent request of yours',
-    );
-    expect(() => w.feedback.give(call.caller, 'nothing', 1)).toThrow('No recent request of yours');
+    const call = await answered(w, 'large');
+    await w.feedback.give(call.caller, call.id, 0);
+    expect(w.state('large')).toMatchObject({ failures: 1 });
+    expect(w.state('small')).toBeUndefined();
+  });
+
+  it('is refused for unknown calls and for those of others', async () => {
+    const w = setUp();
+    const call = await answered(w);
+    for (const [caller, id] of [
+      [callerNamed('eve'), call.id],
+      [{ ...call.caller, tenant: 'other' }, call.id],
+      [call.caller, 'nothing'],
+    ] as const) {
+      await expect(w.feedback.give(caller, id, 1)).rejects.toMatchObject({ code: 'not_found' });
+    }
   });
 });
 

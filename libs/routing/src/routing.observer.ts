@@ -3,6 +3,8 @@ import { settled, type ChatCall, type ChatReply, type ReplyEnd } from '@sluice/k
 import { DeferredWork } from '@sluice/observability';
 import type { RouteDecision } from './decisions/decision.js';
 import { DecisionLog } from './decisions/decision.log.js';
+import { SHADOW_ROUTE } from './experiments/shadow.traffic.js';
+import { FeedbackService } from './feedback/feedback.service.js';
 import { inspectAnswer } from './inspection/inspect-answer.js';
 import { RoutingLearning } from './learning/routing.learning.js';
 import { RoutingMetrics } from './routing.metrics.js';
@@ -18,6 +20,7 @@ export class RoutingObserver {
     private readonly metrics: RoutingMetrics,
     private readonly log: DecisionLog,
     private readonly deferred: DeferredWork,
+    private readonly feedback: FeedbackService,
   ) {}
 
   /** Runs the decided attempts and learns from their end, however that comes about. */
@@ -36,6 +39,7 @@ export class RoutingObserver {
     this.#learn(call, decision, end);
     if (end === undefined) return;
     this.#saved(call, end);
+    this.#expectFeedback(call, decision);
     this.log.close(call, {
       input: end.usage.input,
       output: end.usage.output,
@@ -52,7 +56,7 @@ export class RoutingObserver {
         this.learning.ledger.record(attempt.model, grade, false);
       }
     }
-    const answered = attempts.findLast((attempt) => attempt.outcome !== 'failed')?.model;
+    const answered = answeredBy(call);
     if (end?.outcome !== 'completed' || answered === undefined) return;
     const { message } = end;
     if (decision.features === undefined || message === undefined) {
@@ -66,6 +70,17 @@ export class RoutingObserver {
     });
   }
 
+  #expectFeedback(call: ChatCall, { grade, experiment, chosen }: RouteDecision): void {
+    if (call.route === SHADOW_ROUTE || (grade === undefined && experiment === undefined)) return;
+    this.feedback.answered({
+      requestId: call.id,
+      caller: { tenant: call.caller.tenant, id: call.caller.id },
+      model: answeredBy(call) ?? chosen,
+      grade,
+      ...(experiment === undefined ? {} : { experiment }),
+    });
+  }
+
   #saved(call: ChatCall, end: ReplyEnd): void {
     const alternative = call.journal.routing?.alternativeMicroUsdPerToken;
     if (alternative === undefined || end.usage.input + end.usage.output === 0) return;
@@ -73,4 +88,8 @@ export class RoutingObserver {
     const saved = (dearest - end.costMicroUsd) / 1e6;
     if (saved > 0) this.metrics.savedUsd.inc(saved);
   }
+}
+
+function answeredBy(call: ChatCall): string | undefined {
+  return call.journal.attempts.findLast((attempt) => attempt.outcome !== 'failed')?.model;
 }

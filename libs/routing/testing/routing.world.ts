@@ -23,6 +23,8 @@ import { DecisionFile } from '../src/decisions/decision.file.js';
 import { DecisionLog } from '../src/decisions/decision.log.js';
 import { ExperimentLedger } from '../src/experiments/experiment.ledger.js';
 import { ExperimentSplitter } from '../src/experiments/experiment.splitter.js';
+import { FeedbackService } from '../src/feedback/feedback.service.js';
+import type { FeedbackStore } from '../src/feedback/feedback.store.js';
 import { RuntimeFlags } from '../src/flags/runtime.flags.js';
 import { FlagStore, MemoryFlagStore } from '../src/flags/flag.store.js';
 import { RoutingLearning } from '../src/learning/routing.learning.js';
@@ -154,6 +156,7 @@ export interface WorldOptions {
   readonly catalog?: TargetCatalog;
   readonly shadow?: ShadowRunner;
   readonly flagStore?: FlagStore;
+  readonly feedbackStore?: FeedbackStore;
   readonly env?: Partial<Environment>;
 }
 
@@ -184,6 +187,14 @@ export function routingWorld(input: SluiceConfigInput = THREE_MODELS, options: W
   const log = new DecisionLog(metrics, logger, file, clock);
   const splitter = new ExperimentSplitter(config);
   const experiments = new ExperimentLedger(splitter, deferred, logger);
+  const feedback = new FeedbackService(
+    clock,
+    learning,
+    experiments,
+    deferred,
+    logger,
+    options.feedbackStore,
+  );
   const auto = new AutoRoute(config, clock, ports, learning, metrics, flags);
   const router = new Router(config, clock, ports, auto, splitter, log);
   return {
@@ -203,6 +214,7 @@ export function routingWorld(input: SluiceConfigInput = THREE_MODELS, options: W
     log,
     splitter,
     experiments,
+    feedback,
     auto,
     router,
   };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { FastifyRequest } from 'fastify';
-import { FeedbackService, PathMonitor } from '@sluice/routing';
+import { PathMonitor } from '@sluice/routing';
 import {
   callOf,
   routingWorld,
@@ -22,9 +22,7 @@ function setUp() {
     performance: new PerformanceController(monitor, world.alerts),
     experimentsDoor: new ExperimentsController(world.config, world.experiments),
     flagsDoor: new FlagsController(world.flags),
-    feedback: new FeedbackController(
-      new FeedbackService(world.log, world.learning, world.experiments),
-    ),
+    feedbackDoor: new FeedbackController(world.feedback),
   };
 }
 
@@ -138,12 +136,17 @@ describe('the routing doors', () => {
     [{ score: 0.2 }, 0.2],
     [{ rating: 5 }, 1],
     [{ rating: 'down' }, 0],
-  ])('take the feedback %j as %d', (given, score) => {
+  ])('take the feedback %j as %d', async (given, score) => {
     const w = setUp();
     const call = callOf('What is TypeScript?');
-    w.router.route(call);
+    w.feedback.answered({
+      requestId: call.id,
+      caller: call.caller,
+      model: 'small',
+      grade: 'simple',
+    });
     const request = { caller: call.caller } as FastifyRequest;
-    expect(w.feedback.give(request, { request_id: call.id, ...given })).toEqual({
+    expect(await w.feedbackDoor.give(request, { request_id: call.id, ...given })).toEqual({
       object: 'feedback',
       request_id: call.id,
       score,
@@ -152,14 +155,14 @@ describe('the routing doors', () => {
 
   it.each([{}, { score: 2 }, { score: 1, rating: 1 }, { rating: 9 }])(
     'refuse the feedback %j',
-    (given) => {
+    async (given) => {
       const call = callOf('x');
-      expect(() =>
-        setUp().feedback.give({ caller: call.caller } as FastifyRequest, {
+      await expect(
+        setUp().feedbackDoor.give({ caller: call.caller } as FastifyRequest, {
           request_id: 'a',
           ...given,
         }),
-      ).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+      ).rejects.toMatchObject({ code: 'invalid_request' });
     },
   );
 });

@@ -6,9 +6,11 @@ import { ProvidersModule } from '@sluice/providers';
 import { AuditTrail } from '@sluice/rate-limit';
 import {
   ExperimentStore,
+  FeedbackStore,
   FlagStore,
   GradeCeiling,
   PostgresExperimentStore,
+  PostgresFeedbackStore,
   PostgresFlagStore,
   PostgresReplicaStore,
   ReplicaStore,
@@ -44,6 +46,7 @@ import {
     { provide: GradeCeiling, useClass: BudgetGradeCeiling },
     { provide: ShadowRunner, useClass: PipelineShadowRunner },
     { provide: FeatureFlags, useExisting: RuntimeFlags },
+    { provide: FeedbackStore, useClass: PostgresFeedbackStore },
     { provide: FlagStore, useClass: PostgresFlagStore },
     { provide: ExperimentStore, useClass: PostgresExperimentStore },
     { provide: ReplicaStore, useClass: PostgresReplicaStore },
@@ -59,6 +62,7 @@ import {
     GradeCeiling,
     ShadowRunner,
     FeatureFlags,
+    FeedbackStore,
     FlagStore,
     ExperimentStore,
     ReplicaStore,

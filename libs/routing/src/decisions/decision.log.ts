@@ -7,20 +7,14 @@ import type { RouteDecision } from './decision.js';
 import { DecisionFile } from './decision.file.js';
 
 const RING = 1000;
-/** Decisions that feedback and the end of a call still find. */
+/** Decisions that the end of a call still finds. */
 const REMEMBERED = 20_000;
-
-interface Remembered {
-  readonly decision: RouteDecision;
-  /** Whose call it was: only they may judge it. */
-  readonly owner: string;
-}
 
 /** Every decision: in metrics, in the log, in a ring for the admin API and in the replay file. */
 @Injectable()
 export class DecisionLog {
   readonly #ring: RouteDecision[] = [];
-  readonly #byCall = new LRUCache<string, Remembered>({ max: REMEMBERED });
+  readonly #byCall = new LRUCache<string, RouteDecision>({ max: REMEMBERED });
 
   constructor(
     private readonly metrics: RoutingMetrics,
@@ -32,7 +26,7 @@ export class DecisionLog {
   add(call: ChatCall, decision: RouteDecision): void {
     this.#ring.push(decision);
     if (this.#ring.length > RING) this.#ring.shift();
-    this.#byCall.set(call.id, { decision, owner: ownerOf(call) });
+    this.#byCall.set(call.id, decision);
     this.metrics.decisions.inc({
       grade: decision.grade ?? 'none',
       model: decision.chosen,
@@ -69,13 +63,7 @@ export class DecisionLog {
   }
 
   of(callId: string): RouteDecision | undefined {
-    return this.#byCall.peek(callId)?.decision;
-  }
-
-  /** The decision of a call that this caller made; undefined for anybody else's. */
-  ownedBy(caller: ChatCall['caller'], callId: string): RouteDecision | undefined {
-    const found = this.#byCall.get(callId);
-    return found?.owner === ownerOf({ caller }) ? found.decision : undefined;
+    return this.#byCall.peek(callId);
   }
 
   /** Newest first. */
@@ -94,8 +82,4 @@ export class DecisionLog {
     }
     return out;
   }
-}
-
-function ownerOf({ caller }: Pick<ChatCall, 'caller'>): string {
-  return JSON.stringify([caller.tenant, caller.id]);
 }

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
 import { SilentLogger } from '@sluice/observability';
 import type { ArmDelta } from '../experiments/arm.totals.js';
+import { callOf, routingWorld, THREE_MODELS } from '../../testing/routing.world.js';
 import { PostgresExperimentStore } from './postgres-experiment.store.js';
+import { PostgresFeedbackStore } from './postgres-feedback.store.js';
 import { PostgresFlagStore } from './postgres-flag.store.js';
 
 let server: TestPostgres;
@@ -64,5 +66,54 @@ describe('experiment sums in Postgres', () => {
     );
     expect(await stores[0]!.read('e')).toEqual([delta('model:x', 40), delta('routed', 20)]);
     expect(await stores[0]!.read('other')).toEqual([]);
+  });
+});
+
+describe('feedback in Postgres', () => {
+  const replica = () =>
+    routingWorld(THREE_MODELS, { feedbackStore: new PostgresFeedbackStore(database) });
+  const { caller } = callOf('');
+
+  it('may come to another replica than the one that answered, once, and after a restart', async () => {
+    const [a, b, c] = [replica(), replica(), replica()];
+    const answer = {
+      caller,
+      model: 'small',
+      grade: 'simple',
+      experiment: { id: 'e', arm: 'x' },
+    } as const;
+    a.feedback.answered({ ...answer, requestId: 'r1' });
+    a.feedback.answered({ ...answer, requestId: 'r2' });
+    await a.feedback.onApplicationShutdown();
+    await b.feedback.give(caller, 'r1', 0);
+    expect(b.learning.ledger.states()).toMatchObject([
+      { model: 'small', grade: 'simple', failures: 1 },
+    ]);
+    await expect(c.feedback.give(caller, 'r1', 1)).rejects.toMatchObject({ code: 'conflict' });
+    const judgements = await Promise.allSettled(
+      [b, c, b, c].map((each) => each.feedback.give(caller, 'r2', 1)),
+    );
+    expect(judgements.filter((judgement) => judgement.status === 'fulfilled')).toHaveLength(1);
+  });
+
+  it('is for the caller whose call it was, in that tenant', async () => {
+    const w = replica();
+    w.feedback.answered({ requestId: 'mine', caller, model: 'small', grade: undefined });
+    for (const other of [
+      { ...caller, tenant: 'other' },
+      { ...caller, id: 'eve' },
+    ]) {
+      await expect(w.feedback.give(other, 'mine', 1)).rejects.toMatchObject({ code: 'not_found' });
+    }
+    await w.feedback.give(caller, 'mine', 1);
+  });
+
+  it('is forgotten after a day', async () => {
+    const w = replica();
+    w.feedback.answered({ requestId: 'old', caller, model: 'small', grade: undefined });
+    w.clock.advance(25 * 3_600_000);
+    w.feedback.answered({ requestId: 'new', caller, model: 'small', grade: undefined });
+    await expect(w.feedback.give(caller, 'old', 1)).rejects.toMatchObject({ code: 'not_found' });
+    await w.feedback.give(caller, 'new', 1);
   });
 });

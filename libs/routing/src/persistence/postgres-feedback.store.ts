@@ -1,0 +1,74 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '@sluice/database';
+import type { Grade } from '@sluice/kernel';
+import { FeedbackStore, type AnsweredCall } from '../feedback/feedback.store.js';
+
+interface Row {
+  readonly at: Date;
+  readonly model: string;
+  readonly grade: Grade | null;
+  readonly experiment: string | null;
+  readonly arm: string | null;
+}
+
+/** Answered calls in the table `routing_decisions`, for a day. */
+@Injectable()
+export class PostgresFeedbackStore extends FeedbackStore {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  async keep(calls: readonly AnsweredCall[]): Promise<void> {
+    await this.database.writer.query(
+      `INSERT INTO routing_decisions (request_id, at, tenant, caller, model, grade, experiment, arm)
+       SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[],
+         $7::text[], $8::text[])
+       ON CONFLICT (request_id) DO NOTHING`,
+      [
+        calls.map((call) => call.requestId),
+        calls.map((call) => new Date(call.at)),
+        calls.map((call) => call.caller.tenant),
+        calls.map((call) => call.caller.id),
+        calls.map((call) => call.model),
+        calls.map((call) => call.grade ?? null),
+        calls.map((call) => call.experiment?.id ?? null),
+        calls.map((call) => call.experiment?.arm ?? null),
+      ],
+    );
+  }
+
+  async judge(
+    caller: AnsweredCall['caller'],
+    requestId: string,
+  ): Promise<AnsweredCall | 'judged' | undefined> {
+    const values = [requestId, caller.tenant, caller.id];
+    const { rows } = await this.database.requests.query<Row>(
+      `UPDATE routing_decisions SET judged = true
+       WHERE request_id = $1 AND tenant = $2 AND caller = $3 AND NOT judged
+       RETURNING at, model, grade, experiment, arm`,
+      values,
+    );
+    const [row] = rows;
+    if (row !== undefined) return { requestId, caller, ...callOf(row) };
+    const { rows: judged } = await this.database.requests.query(
+      'SELECT 1 FROM routing_decisions WHERE request_id = $1 AND tenant = $2 AND caller = $3',
+      values,
+    );
+    return judged.length === 0 ? undefined : 'judged';
+  }
+
+  async forget(before: number): Promise<void> {
+    await this.database.writer.query('DELETE FROM routing_decisions WHERE at < $1', [
+      new Date(before),
+    ]);
+  }
+}
+
+function callOf({ at, model, grade, experiment, arm }: Row) {
+  return {
+    at: at.getTime(),
+    model,
+    grade: grade ?? undefined,
+    ...(experiment === null || arm === null ? {} : { experiment: { id: experiment, arm } }),
+  };
+}

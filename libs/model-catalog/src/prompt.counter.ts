@@ -53,8 +53,7 @@ export class PromptCounter {
 
   async #count(prompt: Prompt): Promise<number> {
     const { texts, fixed } = piecesOf(prompt);
-    const counts = await Promise.all(texts.map((text) => this.tokens.count(text)));
-    return counts.reduce((sum, count) => sum + count, fixed);
+    return fixed + (await this.tokens.countAll(texts));
   }
 }
 

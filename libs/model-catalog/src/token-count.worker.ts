@@ -1,5 +1,6 @@
-// Runs in a worker thread, also as plain TypeScript under Node's type stripping: no relative imports here.
-import { isMainThread, parentPort } from 'node:worker_threads';
+// Runs in a worker thread, also as plain TypeScript under Node's type stripping: what it needs is named by its starter.
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { BytePairTable } from './byte-pair.js';
 
 export interface CountJob {
   readonly id: number;
@@ -10,10 +11,19 @@ export interface CountResult {
   readonly tokens: number;
 }
 
+export interface ThreadStart {
+  /** Where the module `byte-pair` lies. */
+  readonly counting: string;
+  /** The shared table; the first thread makes it. */
+  readonly table: BytePairTable | undefined;
+}
+export interface ThreadMessage {
+  readonly table?: BytePairTable;
+  readonly results: readonly CountResult[];
+}
+
 /** Bytes that may be counted before shorter texts get their turn. */
 const TURN = 16_384;
-/** Merging is quadratic in the length of a word, so a longer one is cut; the count may then be a token high. */
-const LONGEST_WORD = 512;
 
 const LF = 10;
 const SPACE = 32;
@@ -32,28 +42,6 @@ export function turnsOf(text: string): string[] {
   return turns;
 }
 
-/** Breaks words that no language has: they are attacks, or data in a costume. */
-export function breakLongWords(text: string): string[] {
-  if (text.length <= LONGEST_WORD) return [text];
-  const parts: string[] = [];
-  let from = 0;
-  let wordStart = 0;
-  let blank = isBlank(text.charCodeAt(0));
-  for (let i = 1; i < text.length; i++) {
-    const nowBlank = isBlank(text.charCodeAt(i));
-    if (nowBlank !== blank) {
-      blank = nowBlank;
-      wordStart = i;
-    } else if (i - wordStart >= LONGEST_WORD) {
-      parts.push(text.slice(from, i));
-      from = i;
-      wordStart = i;
-    }
-  }
-  parts.push(text.slice(from));
-  return parts;
-}
-
 function blankBefore(text: string, at: number, from: number): number {
   for (let i = at; i > Math.max(from, at - 1024); i--) {
     const before = text.charCodeAt(i - 1);
@@ -68,10 +56,6 @@ function isLetter(text: string, at: number): boolean {
   return code >= 97 && code <= 122;
 }
 
-function isBlank(code: number): boolean {
-  return code <= SPACE;
-}
-
 interface OpenJob {
   readonly id: number;
   readonly turns: string[];
@@ -79,22 +63,26 @@ interface OpenJob {
   tokens: number;
 }
 
-async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
-  const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
-  // A caller may write `<|endoftext|>` as text; it is text.
-  const asText = { disallowedSpecial: new Set<string>() };
+async function serve(port: NonNullable<typeof parentPort>, start: ThreadStart): Promise<void> {
+  const { BytePairCounter, buildTable } = (await import(
+    start.counting
+  )) as typeof import('./byte-pair.js');
+  let { table } = start;
+  if (table === undefined) {
+    table = buildTable((await import('gpt-tokenizer/bpeRanks/o200k_base')).default);
+    port.postMessage({ table, results: [] } satisfies ThreadMessage);
+  }
+  const counter = new BytePairCounter(table);
   const open: OpenJob[] = [];
   const work = (): void => {
     const done: CountResult[] = [];
     // One turn for each open text, so that a long one holds nobody up for long.
     for (const job of open.splice(0)) {
-      for (const part of breakLongWords(job.turns[job.at++] ?? '')) {
-        job.tokens += countTokens(part, asText);
-      }
+      job.tokens += counter.count(job.turns[job.at++] ?? '');
       if (job.at < job.turns.length) open.push(job);
       else done.push({ id: job.id, tokens: job.tokens });
     }
-    if (done.length > 0) port.postMessage(done);
+    if (done.length > 0) port.postMessage({ results: done } satisfies ThreadMessage);
     if (open.length > 0) setImmediate(work);
   };
   port.on('message', (jobs: readonly CountJob[]) => {
@@ -104,4 +92,4 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
   });
 }
 
-if (!isMainThread && parentPort !== null) void serve(parentPort);
+if (!isMainThread && parentPort !== null) void serve(parentPort, workerData as ThreadStart);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { PromptCounter } from './prompt.counter.js';
-import { breakLongWords, turnsOf } from './token-count.worker.js';
+import { turnsOf } from './token-count.worker.js';
 import { TokenCounter } from './token.counter.js';
 import { estimateTokens } from './token.estimate.js';
 
@@ -11,6 +11,10 @@ const asText = { disallowedSpecial: new Set<string>() };
 const counter = new TokenCounter();
 afterAll(() => counter.close());
 const prose = readFileSync('README.md', 'utf8').concat(readFileSync('package.json', 'utf8'));
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
 
 describe('TokenCounter', () => {
   it('counts like the tokenizer itself', async () => {
@@ -62,29 +66,34 @@ describe('TokenCounter', () => {
     // The machine is shared: a stall of the work itself would be some hundred milliseconds.
     expect(longest).toBeLessThan(60);
   });
-  it('remembers counts and shares those that are being made', async () => {
-    expect(counter.countNow('not counted before')).toEqual({
-      tokens: expect.any(Number),
-      exact: false,
-    });
-    const [a, b] = await Promise.all([
-      counter.count('not counted before'),
-      counter.count('not counted before'),
-    ]);
+  it('remembers counts of long texts and shares those that are being made', async () => {
+    const long = 'not counted before '.repeat(1_000);
+    expect(counter.countNow(long)).toEqual({ tokens: expect.any(Number), exact: false });
+    const [a, b] = await Promise.all([counter.count(long), counter.count(long)]);
     expect(a).toBe(b);
-    expect(counter.countNow('not counted before')).toEqual({ tokens: a, exact: true });
+    expect(counter.countNow(long)).toEqual({ tokens: a, exact: true });
     expect(counter.countNow('')).toEqual({ tokens: 0, exact: true });
   });
   it('starts its thread by itself soon after the start', async () => {
     const started = new TokenCounter();
     started.onApplicationBootstrap();
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    const look = setInterval(() => {
-      if (started.countNow('warm').exact) resolve(undefined);
-    }, 20);
-    await promise;
-    clearInterval(look);
+    await until(() => started.countNow('short and new').exact);
     await started.close();
+  });
+  it('counts short texts on the spot, once the table is there', async () => {
+    await counter.warm();
+    expect(counter.countNow('never seen, yet exact')).toEqual({
+      tokens: countTokens('never seen, yet exact', asText),
+      exact: true,
+    });
+  });
+  it('ends its thread when it has nothing to do, and starts one again for the next long text', async () => {
+    const resting = new TokenCounter(10);
+    await resting.warm();
+    await until(() => !resting.hasThread);
+    expect(resting.countNow('short').exact).toBe(true);
+    expect(await resting.count(prose.repeat(3))).toBe(countTokens(prose.repeat(3), asText));
+    await resting.close();
   });
   it('estimates what is open when it is closed, and everything after', async () => {
     const closing = new TokenCounter();
@@ -97,13 +106,12 @@ describe('TokenCounter', () => {
   });
 });
 
-describe('turns and long words', () => {
+describe('turns', () => {
   it('lose nothing', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), fc.nat(400), (text, times) => {
         const long = text.repeat(times);
         expect(turnsOf(long).join('')).toBe(long);
-        expect(breakLongWords(long).join('')).toBe(long);
         for (const part of turnsOf(long)) expect(part.length).toBeLessThanOrEqual(16_384);
       }),
     );

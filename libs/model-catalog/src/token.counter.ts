@@ -1,8 +1,14 @@
 import { hash } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
-import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import {
+  Injectable,
+  Optional,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import type { CountJob, CountResult } from './token-count.worker.js';
+import { BytePairCounter, type BytePairTable } from './byte-pair.js';
+import type { CountJob, ThreadMessage, ThreadStart } from './token-count.worker.js';
 import { estimateTokens } from './token.estimate.js';
 
 interface Waiting {
@@ -10,16 +16,22 @@ interface Waiting {
   readonly resolve: (tokens: number) => void;
 }
 
+/** Counted at once: half a millisecond at the most. Longer texts, and words that merge slowly, go to the thread. */
+const LONGEST_INLINE = 8 * 1024;
 /** Counts are kept for texts up to this length; hashing longer ones would itself take too long here. */
 const LONGEST_CACHED = 256 * 1024;
-const CACHED_COUNTS = 50_000;
+const CACHED_COUNTS = 10_000;
 /** The start itself needs the processor more. */
 const WARM_AFTER_MS = 250;
+const IDLE_MS = 30_000;
+/** Compiles the split pattern, which takes some milliseconds once. */
+const WARM_TEXT = 'Warm, words and 123 numbers: naïve 文字?\n';
 
 /**
- * Exact token counts (o200k). The table and the work live in one worker thread: loading takes a quarter of a second
- * and long texts take milliseconds, neither of which the event loop has to give. Counts are kept by hash,
- * never with their text. When the thread dies, its open counts are estimated and a new thread starts with the next.
+ * Exact token counts (o200k). The table is made in a worker thread, as that takes half a second, and is then shared:
+ * short texts are counted on the spot, which costs less than a message to a thread, and long ones in the thread.
+ * Counts of long texts are kept by hash, never with their text. When the thread dies, its open counts are estimated
+ * and a new thread starts with the next; when it has nothing to do it ends, and its memory with it.
  */
 @Injectable()
 export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
@@ -27,13 +39,62 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #asked = new Map<string, Promise<number>>();
   readonly #waiting = new Map<number, Waiting>();
   #batch: CountJob[] = [];
+  #table: BytePairTable | undefined;
+  #inline: BytePairCounter | undefined;
   #worker: Worker | undefined;
   #nextId = 0;
   #warming: NodeJS.Timeout | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #closed = false;
+
+  /** @param idleMs How long the thread is kept without work. */
+  constructor(@Optional() private readonly idleMs = IDLE_MS) {}
+
+  /** Whether the thread is running now. */
+  get hasThread(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** The exact count of all texts together, or an estimate should the thread die. Never rejects. */
+  countAll(texts: readonly string[]): Promise<number> {
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    let total = 0;
+    const rest: string[] = [];
+    for (const text of texts) {
+      const tokens = length > LONGEST_INLINE ? undefined : this.#countInline(text);
+      if (tokens === undefined) rest.push(text);
+      else total += tokens;
+    }
+    if (rest.length === 0) return Promise.resolve(total);
+    return Promise.all(rest.map((text) => this.#countInThread(text))).then((counts) =>
+      counts.reduce((sum, count) => sum + count, total),
+    );
+  }
 
   /** The exact count, or an estimate should the thread die. Never rejects. */
   count(text: string): Promise<number> {
+    return this.countAll([text]);
+  }
+
+  /** At once: the exact count of a short text or of one that was counted before, else an estimate. */
+  countNow(text: string): { readonly tokens: number; readonly exact: boolean } {
+    const known = this.#countInline(text) ?? this.#remembered(text);
+    return known === undefined
+      ? { tokens: estimateTokens(text), exact: false }
+      : { tokens: known, exact: true };
+  }
+
+  #countInline(text: string): number | undefined {
+    if (text === '') return 0;
+    if (this.#closed || text.length > LONGEST_INLINE) return undefined;
+    return this.#inline?.countQuickly(text);
+  }
+
+  #remembered(text: string): number | undefined {
+    return text.length > LONGEST_CACHED ? undefined : this.#known.get(keyOf(text));
+  }
+
+  #countInThread(text: string): Promise<number> {
     if (text === '') return Promise.resolve(0);
     if (text.length > LONGEST_CACHED) return this.#ask(text);
     const key = keyOf(text);
@@ -51,18 +112,9 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
     return asked;
   }
 
-  /** At once: the exact count where it was made before, else an estimate. */
-  countNow(text: string): { readonly tokens: number; readonly exact: boolean } {
-    if (text === '') return { tokens: 0, exact: true };
-    const known = text.length > LONGEST_CACHED ? undefined : this.#known.get(keyOf(text));
-    return known === undefined
-      ? { tokens: estimateTokens(text), exact: false }
-      : { tokens: known, exact: true };
-  }
-
   /** Starts the thread before the first call needs it. */
   async warm(): Promise<void> {
-    await this.count('warm');
+    await this.count(WARM_TEXT);
   }
 
   onApplicationBootstrap(): void {
@@ -77,6 +129,7 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#warming);
+    clearTimeout(this.#idle);
     const worker = this.#worker;
     this.#lost(worker);
     await worker?.terminate();
@@ -103,16 +156,25 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
   };
 
   #start(): Worker {
-    // The worker's file lies beside this one, as `.js` when built and as `.ts` under test.
+    // The thread's files lie beside this one, as `.js` when built and as `.ts` under test.
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-    const worker = new Worker(new URL(`./token-count.worker${extension}`, import.meta.url));
-    worker.on('message', (results: readonly CountResult[]) => {
+    const start: ThreadStart = {
+      counting: new URL(`./byte-pair${extension}`, import.meta.url).href,
+      table: this.#table,
+    };
+    const file = new URL(`./token-count.worker${extension}`, import.meta.url);
+    const worker = new Worker(file, { workerData: start });
+    worker.on('message', ({ table, results }: ThreadMessage) => {
+      if (table !== undefined) this.#adopt(table);
       for (const { id, tokens } of results) {
         this.#waiting.get(id)?.resolve(tokens);
         this.#waiting.delete(id);
       }
-      // An idle thread must not keep the process alive.
-      if (this.#waiting.size === 0) worker.unref();
+      if (this.#waiting.size > 0) return;
+      // An idle thread must not keep the process alive, nor its memory for long.
+      worker.unref();
+      clearTimeout(this.#idle);
+      this.#idle = setTimeout(() => this.#rest(worker), this.idleMs).unref();
     });
     worker.on('error', () => {
       this.#lost(worker);
@@ -123,10 +185,21 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
     return worker;
   }
 
+  #adopt(table: BytePairTable): void {
+    const counter = new BytePairCounter(table);
+    counter.count(WARM_TEXT);
+    this.#table = table;
+    this.#inline = counter;
+  }
+
+  #rest(worker: Worker): void {
+    if (this.#worker !== worker || this.#waiting.size > 0) return;
+    this.#worker = undefined;
+    void worker.terminate();
+  }
+
   #lost(worker: Worker | undefined): void {
-    if (worker === undefined || this.#worker !== worker) {
-      if (!this.#closed) return;
-    }
+    if ((worker === undefined || this.#worker !== worker) && !this.#closed) return;
     this.#worker = undefined;
     for (const { text, resolve } of this.#waiting.values()) resolve(estimateTokens(text));
     this.#waiting.clear();

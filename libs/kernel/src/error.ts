@@ -87,6 +87,26 @@ export class GatewayError extends Error {
   }
 }
 
+/** The same error, with what was spent although it failed, or with when to come back. */
+export function amended(
+  error: GatewayError,
+  changes: { readonly bill?: SpentBill | undefined; readonly retryAfterMs?: number },
+): GatewayError {
+  if (changes.bill === undefined && changes.retryAfterMs === undefined) return error;
+  const { param, shouldRetry, upstream, facts, cause } = error;
+  const bill = changes.bill ?? error.bill;
+  const retryAfterMs = changes.retryAfterMs ?? error.retryAfterMs;
+  return new GatewayError(error.code, error.message, {
+    facts,
+    ...(bill === undefined ? {} : { bill }),
+    ...(param === undefined ? {} : { param }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(shouldRetry === undefined ? {} : { shouldRetry }),
+    ...(upstream === undefined ? {} : { upstream }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
 /** Turns anything thrown into a {@link GatewayError} without leaking internals to the caller. */
 export function asGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;

@@ -13,6 +13,7 @@ export { randomToken, uuidv7 } from './ids.js';
 export {
   ERROR_STATUS,
   GatewayError,
+  amended,
   asGatewayError,
   type ErrorCode,
   type GatewayErrorOptions,

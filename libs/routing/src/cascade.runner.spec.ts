@@ -54,6 +54,18 @@ const stream =
 const failing = () => {
   throw new GatewayError('upstream_error', 'down');
 };
+/** Fails after the upstream has worked: a timeout, or a stream cut before its first content. */
+const failingAt = (model: keyof typeof COST) => () => {
+  throw new GatewayError('upstream_timeout', 'too slow', { bill: bill(model) });
+};
+async function failure(work: Promise<unknown>): Promise<GatewayError> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof GatewayError) return error;
+  }
+  throw new Error('no GatewayError was thrown');
+}
 
 async function finish(reply: ChatReply): Promise<{ message: ChatMessage; end: ReplyEnd }> {
   let end: ReplyEnd | undefined;
@@ -96,6 +108,29 @@ describe.each([
     const answers = run({ small: failing, medium: make(GOOD, 'medium') });
     const { end } = await finish(await runner.run(call, plan, answers));
     expect(end.costMicroUsd).toBe(100);
+  });
+
+  it('charges a cheap run that cost something although it threw', async () => {
+    const { call, plan, runner, run } = setUp(streaming);
+    const answers = run({ small: failingAt('small'), medium: make(GOOD, 'medium') });
+    const { message, end } = await finish(await runner.run(call, plan, answers));
+    expect(textOf(message)).toBe('3 + 4 = 7');
+    expect(end).toMatchObject({ outcome: 'completed', costMicroUsd: 110 });
+    expect(end.usage.output).toBe(2);
+  });
+
+  it.each([
+    ['an answer that failed inspection', make(BAD, 'small'), failing, 10],
+    ['a cheap run that threw', failingAt('small'), failing, 10],
+    ['both', failingAt('small'), failingAt('medium'), 110],
+    ['the strong side alone', failing, failingAt('medium'), 100],
+  ])('charges for %s when the strong side fails, too', async (_what, small, medium, cost) => {
+    const { call, plan, runner, run } = setUp(streaming);
+    const error = await failure(runner.run(call, plan, run({ small, medium })));
+    expect(error.bill).toEqual({
+      usage: usage({ input: cost === 110 ? 2 : 1, output: cost === 110 ? 2 : 1 }),
+      costMicroUsd: cost,
+    });
   });
 
   it('fails as the strong side fails', async () => {
@@ -163,7 +198,8 @@ describe('a held stream', () => {
       throw new GatewayError('client_closed', 'left');
     }
     const answers = run({ small: () => ChatReply.stream(cut(), () => bill('small')) });
-    await expect(runner.run(call, plan, answers)).rejects.toThrow('left');
+    const error = await failure(runner.run(call, plan, answers));
+    expect(error).toMatchObject({ code: 'client_closed', bill: { costMicroUsd: 10 } });
     expect(asked).toEqual(['small', 'small']);
   });
 });

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import {
   addUsage,
+  amended,
   asGatewayError,
   ChatReply,
   Clock,
@@ -9,7 +10,8 @@ import {
   type ChatCall,
   type ChatChunk,
   type ChatMessage,
-  type ReplyEnd,
+  type GatewayError,
+  type SpentBill,
   type Target,
 } from '@sluice/kernel';
 import { DecisionLog } from './decisions/decision.log.js';
@@ -25,10 +27,6 @@ export type RunAttempts = (targets: readonly Target[]) => Promise<ChatReply>;
 const HOLD_MS = 20_000;
 const HOLD_CHARS = 16_000;
 
-interface Bill {
-  readonly usage: ReplyEnd['usage'];
-  readonly costMicroUsd: number;
-}
 type Held =
   | { readonly kind: 'whole'; readonly message: ChatMessage; readonly chunks: readonly ChatChunk[] }
   | {
@@ -37,11 +35,11 @@ type Held =
       readonly rest: AsyncIterableIterator<ChatChunk>;
     };
 
-const NOTHING: Bill = { usage: NO_USAGE, costMicroUsd: 0 };
+const NOTHING: SpentBill = { usage: NO_USAGE, costMicroUsd: 0 };
 
 /**
  * Asks the cheap side, inspects its answer, and asks the strong side when it fails. The caller sees one answer and one
- * bill: an escalated call costs both. What was rejected is never shown.
+ * bill: an escalated call costs both, also when nothing comes of it. What was rejected is never shown.
  */
 @Injectable()
 export class CascadeRunner {
@@ -61,7 +59,7 @@ export class CascadeRunner {
       // Nobody is left to answer to; asking the strong side would only cost.
       if (call.signal.aborted) throw error;
       this.#note(call, plan, 'failed');
-      return run(plan.strong);
+      return this.#strong({ call, plan, run }, asGatewayError(error).bill ?? NOTHING);
     }
     const bill = billOf(cheap);
     return cheap.kind === 'message'
@@ -69,7 +67,7 @@ export class CascadeRunner {
       : this.#judgeStream({ call, plan, run }, cheap, bill);
   }
 
-  async #judgeMessage(way: Way, cheap: ChatReply, bill: () => Bill): Promise<ChatReply> {
+  async #judgeMessage(way: Way, cheap: ChatReply, bill: () => SpentBill): Promise<ChatReply> {
     const message = cheap.peek();
     if (message !== undefined && this.#accepts(way.call, message)) {
       this.#note(way.call, way.plan, 'accepted');
@@ -79,13 +77,13 @@ export class CascadeRunner {
     return this.#escalate(way, bill());
   }
 
-  async #judgeStream(way: Way, cheap: ChatReply, bill: () => Bill): Promise<ChatReply> {
+  async #judgeStream(way: Way, cheap: ChatReply, bill: () => SpentBill): Promise<ChatReply> {
     const chunks = cheap.chunks();
     let held: Held;
     try {
       held = await this.#hold(chunks);
     } catch (error) {
-      if (way.call.signal.aborted) throw asGatewayError(error);
+      if (way.call.signal.aborted) throw charged(asGatewayError(error), bill());
       this.#note(way.call, way.plan, 'failed');
       return this.#strong(way, bill());
     }
@@ -120,19 +118,21 @@ export class CascadeRunner {
     return inspectAnswer(call.prompt, message).ok;
   }
 
-  #escalate(way: Way, spent: Bill): Promise<ChatReply> {
+  #escalate(way: Way, spent: SpentBill): Promise<ChatReply> {
     this.#note(way.call, way.plan, 'escalated');
     return this.#strong(way, spent);
   }
 
-  async #strong({ run, plan }: Way, spent: Bill): Promise<ChatReply> {
-    const strong = await run(plan.strong);
-    if (spent.costMicroUsd === 0 && spent.usage === NO_USAGE) return strong;
+  async #strong({ run, plan }: Way, spent: SpentBill): Promise<ChatReply> {
+    let strong: ChatReply;
+    try {
+      strong = await run(plan.strong);
+    } catch (error) {
+      throw charged(asGatewayError(error), spent);
+    }
+    if (spent === NOTHING) return strong;
     const bill = billOf(strong);
-    const both = (): Bill => ({
-      usage: addUsage(spent.usage, bill().usage),
-      costMicroUsd: spent.costMicroUsd + bill().costMicroUsd,
-    });
+    const both = (): SpentBill => sumOf(spent, bill());
     const message = strong.peek();
     if (message === undefined) return replay([], strong.chunks(), strong, both);
     const { wire } = strong;
@@ -160,8 +160,18 @@ interface Way {
   readonly run: RunAttempts;
 }
 
+function sumOf(a: SpentBill, b: SpentBill): SpentBill {
+  return { usage: addUsage(a.usage, b.usage), costMicroUsd: a.costMicroUsd + b.costMicroUsd };
+}
+
+/** The error, which must pay for what was spent before it, too. */
+function charged(error: GatewayError, spent: SpentBill): GatewayError {
+  if (spent === NOTHING) return error;
+  return amended(error, { bill: error.bill === undefined ? spent : sumOf(spent, error.bill) });
+}
+
 /** What a reply came to, known once it has ended. */
-function billOf(reply: ChatReply): () => Bill {
+function billOf(reply: ChatReply): () => SpentBill {
   let bill = NOTHING;
   reply.observe({
     onEnd: (end) => {
@@ -176,7 +186,7 @@ function replay(
   first: readonly ChatChunk[],
   rest: AsyncIterableIterator<ChatChunk> | undefined,
   source: ChatReply,
-  bill: () => Bill,
+  bill: () => SpentBill,
   message?: ChatMessage,
 ): ChatReply {
   let at = 0;

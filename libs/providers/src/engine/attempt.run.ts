@@ -1,11 +1,12 @@
 import {
   GatewayError,
+  amended,
   asGatewayError,
   type ChatCall,
   type ChatReply,
   type Target,
 } from '@sluice/kernel';
-import { RunSpending, amended } from './attempt.js';
+import { RunSpending } from './attempt.js';
 import { cutError } from './attempt.gate.js';
 import { backoffMs, mayFallOver, mayRepeat } from './attempt.outcome.js';
 

@@ -3,6 +3,7 @@ import {
   GatewayError,
   NO_USAGE,
   addUsage,
+  amended,
   asGatewayError,
   usage,
   type AttemptFact,
@@ -226,26 +227,6 @@ export class Attempt {
     const { catalog, target } = this.parts;
     return { usage: spent, costMicroUsd: catalog.cost(spent, target.price) };
   }
-}
-
-/** The same error, with what was spent although it failed, or with when to come back. */
-export function amended(
-  error: GatewayError,
-  changes: { readonly bill?: SpentBill | undefined; readonly retryAfterMs?: number },
-): GatewayError {
-  if (changes.bill === undefined && changes.retryAfterMs === undefined) return error;
-  const { param, shouldRetry, upstream, facts, cause } = error;
-  const bill = changes.bill ?? error.bill;
-  const retryAfterMs = changes.retryAfterMs ?? error.retryAfterMs;
-  return new GatewayError(error.code, error.message, {
-    facts,
-    ...(bill === undefined ? {} : { bill }),
-    ...(param === undefined ? {} : { param }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(shouldRetry === undefined ? {} : { shouldRetry }),
-    ...(upstream === undefined ? {} : { upstream }),
-    ...(cause === undefined ? {} : { cause }),
-  });
 }
 
 function outcomeOf(settlement: Settlement): Outcome {

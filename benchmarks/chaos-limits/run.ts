@@ -1,149 +1,328 @@
-// npm run chaos:limits [-- --seconds 30 --processes 3 --lanes 30 --every 1000 --no-redis --hurry]
-// Processes spend one budget and are killed (SIGKILL) one after the other. Afterwards, on every scope:
-// provider's truth ≤ recorded ≤ limit, nothing held, every alert once, and nobody was refused while nine tenths were left.
+// npm run chaos:limits [-- --seconds 30 --streams 1000 --budget 1 --every 1000 --no-redis --hurry]
+// Three gateway processes over one Redis and one Postgres stream to many callers on one budget, and are killed
+// (SIGKILL) one after the other, each started again. The provider is a process of its own and keeps the true ledger.
+// Afterwards, on every scope: truth ≤ recorded ≤ limit, nothing held within 60 s, every alert exactly once; and nobody
+// was refused while truth and what was really in flight were below nine tenths of every limit.
 // --hurry ends the leases of the dead at once instead of waiting for them.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Database, startTestPostgres } from '@sluice/database';
-import { SystemClock, type ManualClock } from '@sluice/kernel';
+import { Database } from '@sluice/database';
 import { SilentLogger } from '@sluice/observability';
-import { LiveRedisConnection, startTestRedis } from '@sluice/redis';
-import { SqlAllowanceBank } from '../../libs/token-limits/src/persistence/sql-allowance.bank.js';
-import { spendWorld } from '../../libs/token-limits/testing/spend-world.js';
-import { POLICIES } from './policies.js';
+import { LiveRedisConnection } from '@sluice/redis';
+import { startFleet, type GatewayFleet } from '../../test/gateway/gateway-fleet.js';
+import type { GatewayProcess } from '../../test/gateway/gateway-process.js';
+import {
+  CROWD,
+  PROMPT_TOKENS,
+  billed,
+  fallsUnder,
+  gatewayConfig,
+  policies,
+  type BilledCall,
+} from './books.js';
+import { Load, type Refusal } from './load.js';
 
 const { values: args } = parseArgs({
   options: {
     seconds: { type: 'string', default: '30' },
-    processes: { type: 'string', default: '3' },
-    lanes: { type: 'string', default: '30' },
+    streams: { type: 'string', default: '1000' },
+    budget: { type: 'string', default: '1' },
     every: { type: 'string', default: '1000' },
+    output: { type: 'string', default: '150' },
+    answer: { type: 'string', default: '5000' },
+    processes: { type: 'string', default: '3' },
     'no-redis': { type: 'boolean', default: false },
     hurry: { type: 'boolean', default: false },
     name: { type: 'string', default: 'chaos-limits' },
   },
 });
-const logger = new SilentLogger();
-const directory = await mkdtemp(join(tmpdir(), 'sluice-chaos-limits-'));
-const ledger = join(directory, 'truth');
-await writeFile(ledger, '');
-const postgres = await startTestPostgres();
-const server = await startTestRedis();
-const { url } = await postgres.createDatabase();
-const database = await Database.open({
-  settings: { url, poolMax: 2, dataDir: '', embedded: 'join' },
-  logger,
-});
-const redis = new LiveRedisConnection({ url: server.url, commandTimeoutMs: 1000 }, logger);
-await redis.ready(3000);
+const budget = Number(args.budget);
+const withRedis = !args['no-redis'];
+const THRESHOLDS = [0.5, 0.75, 0.9, 0.95];
+const HELD_AFTER_MS = 60_000;
+const FALSE_BELOW = 0.9;
+
+interface LimitJson {
+  readonly scope: string;
+  readonly unit: string;
+  readonly period: string;
+  readonly limit: number;
+  readonly spent: number;
+  readonly reserved: number;
+}
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const child = (): ChildProcess =>
-  spawn(
-    process.execPath,
-    [
-      ...['--import', './tools/typescript.mjs', 'benchmarks/chaos-limits/caller.ts', url],
-      ...[args['no-redis'] ? '-' : server.url, ledger, args.lanes],
-    ],
-    { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] },
-  );
+const upstream = spawn(
+  process.execPath,
+  [
+    ...['--import', './tools/typescript.mjs', 'benchmarks/chaos-limits/upstream.ts'],
+    ...[String(PROMPT_TOKENS), args.answer],
+  ],
+  { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
+);
+const upstreamUrl = String((await once(upstream.stdout, 'data'))[0]).trim();
+const delivered: string[] = [];
+const receiver = createServer((request, response) => {
+  request.resume();
+  delivered.push(String(request.headers['webhook-id']));
+  response.end();
+}).listen(0, '127.0.0.1');
+await once(receiver, 'listening');
+const webhook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
 
-const processes = Array.from({ length: Number(args.processes) }, child);
-let kills = 0;
+let fleet: GatewayFleet | undefined;
 try {
-  // The first calls of all of them, before the first one dies.
-  while (!(await readFile(ledger, 'utf8')).includes('bill')) await sleep(50);
+  fleet = await startFleet({
+    size: Number(args.processes),
+    redis: withRedis,
+    config: gatewayConfig(upstreamUrl),
+    policies: policies({ system: budget }, webhook),
+    env: {
+      ENABLE_RESPONSE_CACHE: 'false',
+      ENABLE_SEMANTIC_CACHE: 'false',
+      ENABLE_COALESCING: 'false',
+    },
+  });
+  process.exitCode = await run(fleet);
+} finally {
+  await fleet?.stop();
+  upstream.kill('SIGKILL');
+  receiver.close();
+}
+
+async function run(gateways: GatewayFleet): Promise<number> {
+  const [first] = gateways.gateways;
+  if (first === undefined) throw new Error('no gateway');
+  const callers = await Promise.all(
+    ['small', ...Array.from({ length: CROWD }, (_, i) => `c${i}`)].map(async (name) => ({
+      name,
+      key: await first.createKey(name === 'small' ? 'small' : 'crowd', { owner: name }),
+    })),
+  );
+  const dead = new Set<GatewayProcess>();
+  const load = new Load({
+    lanes: Number(args.streams),
+    urls: () => gateways.gateways.filter((g) => !dead.has(g)).map((g) => g.url),
+    callers,
+    maxTokens: Number(args.output),
+  });
+  const kills = await killOneAfterTheOther(gateways, dead);
+  await load.stop();
+  if (args.hurry) await endLeases(gateways.redis.url);
+  const stopped = performance.now();
+  let standings = await standingsOf(gateways, callers);
+  while (
+    standings.some((limit) => limit.reserved > 0) &&
+    performance.now() - stopped < HELD_AFTER_MS
+  ) {
+    await sleep(250);
+    standings = await standingsOf(gateways, callers);
+  }
+  const heldMs = Math.round(performance.now() - stopped);
+  const { calls } = (await (await fetch(`${upstreamUrl}/ledger`)).json()) as {
+    calls: BilledCall[];
+  };
+  const alerts = await alertsOf(gateways.databaseUrl);
+  const books = standings.map((limit) => bookOf(limit, calls, alerts));
+  const early = earlyRefusals(load, calls, standings);
+  return report({ load, kills, heldMs, calls, books, early, alerts });
+}
+
+/** Kills a gateway that serves, each `--every` ms; while none does, waits for one. */
+async function killOneAfterTheOther(
+  gateways: GatewayFleet,
+  dead: Set<GatewayProcess>,
+): Promise<number> {
   const until = performance.now() + Number(args.seconds) * 1000;
+  const restarts: Promise<unknown>[] = [];
+  let kills = 0;
+  let turn = 0;
   while (performance.now() < until) {
     await sleep(Number(args.every));
-    const index = kills++ % processes.length;
-    processes[index]?.kill('SIGKILL');
-    processes[index] = child();
+    const size = gateways.gateways.length;
+    const index = Array.from({ length: size }, (_, i) => (turn + i) % size).find((i) => {
+      const gateway = gateways.gateways[i];
+      return gateway !== undefined && !dead.has(gateway);
+    });
+    if (index === undefined) continue;
+    turn = index + 1;
+    const victim = gateways.gateways[index];
+    if (victim === undefined) continue;
+    dead.add(victim);
+    await victim.kill();
+    kills++;
+    restarts.push(gateways.restart(index));
   }
-} finally {
-  for (const each of processes) {
-    each.kill('SIGKILL');
-    if (each.exitCode === null && each.signalCode === null) await once(each, 'exit');
-  }
+  await Promise.all(restarts);
+  return kills;
 }
 
-const world = spendWorld({
-  policies: POLICIES,
-  bank: new SqlAllowanceBank(database),
-  clock: new SystemClock() as unknown as ManualClock,
-  ...(args['no-redis'] ? {} : { redis }),
-});
-if (args.hurry) {
-  const ids = await redis.command<string[]>(['ZRANGE', 'sluice:{spend}:leases', '0', '-1']);
-  for (const id of ids) await redis.command(['ZADD', 'sluice:{spend}:leases', '1', id]);
-} else if (!args['no-redis']) {
-  await sleep(31_000);
+/** Lets the leases of the dead run out now. Only when no call is under way. */
+async function endLeases(url: string): Promise<void> {
+  const redis = new LiveRedisConnection({ url, commandTimeoutMs: 2000 }, new SilentLogger());
+  await redis.ready(3000);
+  const leases = 'sluice:{spend}:leases';
+  const ids = await redis.command<string[]>(['ZRANGE', leases, '0', '-1']);
+  for (const id of ids) await redis.command(['ZADD', leases, 'XX', '1', id]);
+  await redis.close();
 }
-for (let i = 0; i < 50; i++) await world.engine.sweep();
 
-const lines = (await readFile(ledger, 'utf8')).split('\n');
-const budget = 100_000;
-let truth = 0;
-let tokens = 0;
-let calls = 0;
-let early = 0;
-const refusals: Record<string, number> = {};
-for (const line of lines) {
-  const [kind, first = '', second = '0'] = line.split(' ');
-  if (kind === 'bill') {
-    calls++;
-    tokens += Number(first);
-    truth += Number(second);
-  } else if (kind === 'refused') {
-    refusals[first] = (refusals[first] ?? 0) + 1;
-    // What is in flight is at most every lane's estimate.
-    const flying = Number(args.processes) * Number(args.lanes) * 210;
-    if (truth + flying < 0.9 * budget) early++;
-  }
+/** What the gateways themselves say: the named limits, and each caller's own. */
+async function standingsOf(
+  { gateways }: GatewayFleet,
+  callers: readonly { readonly name: string; readonly key: string }[],
+): Promise<readonly LimitJson[]> {
+  const [gateway] = gateways;
+  const get = async (path: string, key = gateway?.adminKey) => {
+    const response = await fetch(`${gateway?.url}${path}`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    return (await response.json()) as Record<string, readonly LimitJson[]>;
+  };
+  const named = (await get('/v1/admin/budgets')).budgets ?? [];
+  const own = await Promise.all(
+    callers.map(async ({ key }) => (await get('/v1/usage', key)).limits ?? []),
+  );
+  return [...named, ...own.flat()];
 }
-const [system] = (await world.view.all()).filter((limit) => limit.scope === 'system');
-const [tenant] = (await world.view.all()).filter((limit) => limit.scope === 'tenant:acme');
-const { rows } = await database.requests.query<{ twice: string; fired: string }>(
-  'SELECT count(*) AS fired, count(*) - count(DISTINCT (counter, threshold)) AS twice FROM budget_alerts',
-);
-const report = {
-  seconds: Number(args.seconds),
-  redis: !args['no-redis'],
-  kills,
-  calls,
-  truth,
-  recorded: system?.spent ?? 0,
-  limit: system?.limit ?? 0,
-  held: system?.held ?? 0,
-  tokens,
-  recordedTokens: tenant?.spent ?? 0,
-  overPercent: Math.round((((system?.spent ?? 0) - truth) / truth) * 1000) / 10,
-  refusals,
-  refusedEarly: early,
-  alerts: Number(rows[0]?.fired),
-  alertsTwice: Number(rows[0]?.twice),
-};
-console.table(report);
-const failures = [
-  truth > report.recorded && 'truth > recorded',
-  report.recorded > report.limit && 'recorded > limit',
-  tokens > report.recordedTokens && 'tokens: truth > recorded',
-  report.held !== 0 && 'something is held',
-  report.alertsTwice !== 0 && 'an alert fired twice',
-  early !== 0 && 'refused although nine tenths were left',
-].filter((failure) => failure !== false);
-await redis.close();
-await database.close();
-await Promise.all([server.stop(), postgres.stop()]);
-await rm(directory, { recursive: true, force: true });
-const results = new URL('../results/', import.meta.url);
-await mkdir(results, { recursive: true });
-await writeFile(new URL(`${args.name}.json`, results), `${JSON.stringify(report, null, 2)}\n`);
-for (const failure of failures) console.error(`FAILED: ${failure}`);
-process.exit(failures.length === 0 ? 0 : 1);
+
+interface Alert {
+  readonly id: string;
+  readonly scope: string;
+  readonly unit: string;
+  readonly period: string;
+  readonly threshold: number;
+}
+
+async function alertsOf(url: string): Promise<readonly Alert[]> {
+  const database = await Database.open({
+    settings: { url, poolMax: 1, dataDir: '', embedded: 'join' },
+    logger: new SilentLogger(),
+  });
+  const sql = 'SELECT id, scope, unit, period, threshold::float8 AS threshold FROM budget_alerts';
+  const { rows } = await database.requests.query<Alert>(sql);
+  await database.close();
+  return rows.map((row) => ({ ...row, unit: row.unit === 'micro_usd' ? 'usd' : row.unit }));
+}
+
+interface Book extends LimitJson {
+  readonly truth: number;
+  readonly overPercent: number;
+  /** Thresholds without exactly one alert, and alerts below their threshold. */
+  readonly wrongAlerts: readonly number[];
+}
+
+function bookOf(limit: LimitJson, calls: readonly BilledCall[], alerts: readonly Alert[]): Book {
+  let truth = 0;
+  for (const call of calls) if (fallsUnder(call, limit.scope)) truth += billed(call, limit.unit);
+  // Sums of dollars in floating point: to the micro-dollar.
+  truth = Math.round(truth * 1e6) / 1e6;
+  const wrongAlerts = THRESHOLDS.filter((threshold) => {
+    const fired = alerts.filter(
+      (alert) =>
+        alert.scope === limit.scope &&
+        alert.unit === limit.unit &&
+        alert.period === limit.period &&
+        alert.threshold === threshold,
+    ).length;
+    return fired !== (limit.spent >= threshold * limit.limit ? 1 : 0);
+  });
+  const overPercent = Math.round(((limit.spent - truth) / limit.limit) * 1000) / 10;
+  return { ...limit, truth, overPercent, wrongAlerts };
+}
+
+/** Refusals while every limit had a tenth left, had all that was sent by then been billed. */
+function earlyRefusals(
+  load: Load,
+  calls: readonly BilledCall[],
+  limits: readonly LimitJson[],
+): readonly Refusal[] {
+  const sent = calls
+    .map((call) => ({ call, at: load.sentAt.get(call[0]) ?? 0 }))
+    .sort((a, b) => a.at - b.at);
+  const reached = limits.map((limit) => {
+    let sum = 0;
+    const step = sent.find(({ call }) => {
+      if (fallsUnder(call, limit.scope)) sum += billed(call, limit.unit);
+      return sum >= FALSE_BELOW * limit.limit;
+    });
+    return step?.at ?? Infinity;
+  });
+  return load.refusals.filter(({ at, caller }) => {
+    const mine = limits.map(({ scope }, i) => {
+      const binds = fallsUnder([`${caller}/`, 0, 0], scope);
+      return binds ? (reached[i] ?? Infinity) : Infinity;
+    });
+    return at < Math.min(...mine);
+  });
+}
+
+async function report(found: {
+  readonly load: Load;
+  readonly kills: number;
+  readonly heldMs: number;
+  readonly calls: readonly BilledCall[];
+  readonly books: readonly Book[];
+  readonly early: readonly Refusal[];
+  readonly alerts: readonly Alert[];
+}): Promise<number> {
+  const { load, kills, heldMs, calls, books, early, alerts } = found;
+  const refused: Record<string, number> = {};
+  for (const { status, code } of load.refusals) {
+    refused[`${status} ${code}`] = (refused[`${status} ${code}`] ?? 0) + 1;
+  }
+  const system = books.find((book) => book.scope === 'system' && book.unit === 'usd');
+  const run = {
+    seconds: Number(args.seconds),
+    redis: withRedis,
+    streamsAtOnce: load.peak,
+    kills,
+    billedCalls: calls.length,
+    completed: load.completed,
+    brokenByKills: load.broken,
+    failedStreams: load.failed,
+    refused,
+    refusedEarly: early.length,
+    heldForMs: heldMs,
+    alerts: alerts.length,
+    webhooks: new Set(delivered).size,
+  };
+  console.log(run);
+  console.table(
+    books
+      .filter((book) => !book.scope.startsWith('caller:default/c') || book.wrongAlerts.length > 0)
+      .map(({ scope, unit, period, truth, spent, limit, reserved, overPercent }) => ({
+        ...{ scope, unit, period, truth, recorded: spent, limit, held: reserved, overPercent },
+      })),
+  );
+  const EPSILON = 5e-7;
+  const failures = [
+    ...books.flatMap((book) => {
+      const name = `${book.scope} ${book.unit} ${book.period}`;
+      return [
+        book.truth > book.spent + EPSILON && `${name}: truth ${book.truth} > ${book.spent}`,
+        book.spent > book.limit + EPSILON && `${name}: recorded ${book.spent} > ${book.limit}`,
+        book.reserved !== 0 && `${name}: ${book.reserved} is held`,
+        book.wrongAlerts.length > 0 && `${name}: alerts at ${book.wrongAlerts.join(', ')}`,
+      ];
+    }),
+    early.length > 0 && `${early.length} were refused early: ${JSON.stringify(early[0])}`,
+    (system?.spent ?? 0) < 0.9 * budget && 'the limit was not reached',
+    new Set(delivered).size !== alerts.length && 'the webhook and the alerts differ',
+  ].filter((failure) => typeof failure === 'string');
+  const results = new URL('../results/', import.meta.url);
+  await mkdir(results, { recursive: true });
+  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+  const scopes = books.map(({ wrongAlerts, ...book }) => ({ ...book, wrongAlerts }));
+  const json = { at: new Date().toISOString(), machine, run, failures, scopes };
+  await writeFile(new URL(`${args.name}.json`, results), `${JSON.stringify(json, null, 2)}\n`);
+  for (const failure of failures) console.error(`FAILED: ${failure}`);
+  return failures.length === 0 ? 0 : 1;
+}

@@ -87,7 +87,7 @@ const redis = new LiveRedisConnection(
 try {
   await redis.ready(3000);
   const shared = new RedisRateStore(redis);
-  const inRedis = new RedisLedger(redis, false);
+  const inRedis = new RedisLedger(redis, { banked: false });
   let id = 0;
   const recordRedis = async (name: string, lanes: number, work: (n: number) => unknown) => {
     let calls = 0;

@@ -6,7 +6,7 @@ import { RedisConnection, RedisUnavailable } from '@sluice/redis';
 import { AllowanceBank } from './allowance/allowance.bank.js';
 import { AllowanceKeeper } from './allowance/allowance.keeper.js';
 import { BoundedLedger } from './ledger/bounded.ledger.js';
-import { RedisLedger } from './ledger/redis.ledger.js';
+import { RedisLedger, type Crossing } from './ledger/redis.ledger.js';
 import type {
   LimitedShare,
   ReserveAnswer,
@@ -20,7 +20,8 @@ export const LEASE_MS = 30_000;
 /** A call that gave no sign of life for this long is no longer renewed. */
 const SILENCE_MS = 5 * 60_000;
 const TRIM_MS = 1000;
-const MAX_ROUNDS = 4;
+const FINISH_MS = 3000;
+const MAX_ROUNDS = 8;
 /** Counters kept in this process; a flood of new callers must not fill the memory. */
 const MAX_COUNTERS = 50_000;
 const FORGET_MS = 3_600_000;
@@ -38,6 +39,13 @@ interface Settlement {
   readonly ledger: SpendLedger;
   readonly actual: readonly Share[];
   readonly lost: readonly Share[];
+}
+
+/** Who hears of counters that crossed a threshold, also when the process that spent the money has died. */
+export interface CrossingWatch {
+  readonly thresholds: () => readonly number[];
+  /** Resolves when the alerts are stored. */
+  readonly tell: (crossings: readonly Crossing[]) => Promise<void>;
 }
 
 /** A reservation that stands. */
@@ -60,6 +68,7 @@ export class SpendEngine {
   readonly #shared: RedisLedger | undefined;
   readonly #keeper: AllowanceKeeper;
   readonly #live = new Map<string, Live>();
+  #crossings: CrossingWatch = { thresholds: () => [], tell: async () => undefined };
   readonly #observers: ((standings: readonly Standing[]) => void)[] = [];
   /** The limit that was last applied to each counter. */
   readonly #limits = new LRUCache<string, number>({ max: 200_000 });
@@ -76,7 +85,9 @@ export class SpendEngine {
     private readonly local: BoundedLedger,
   ) {
     this.#keeper = new AllowanceKeeper(bank);
-    this.#shared = redis.enabled ? new RedisLedger(redis, true) : undefined;
+    this.#shared = redis.enabled
+      ? new RedisLedger(redis, { banked: true, thresholds: () => this.#crossings.thresholds() })
+      : undefined;
   }
 
   /** Tokens held by calls of this process. */
@@ -100,6 +111,10 @@ export class SpendEngine {
     this.#observers.push(observer);
   }
 
+  watchCrossings(watch: CrossingWatch): void {
+    this.#crossings = watch;
+  }
+
   start(): void {
     const every = (ms: number, name: string, work: () => Promise<unknown>) => {
       const timer = setInterval(() => {
@@ -113,6 +128,7 @@ export class SpendEngine {
     every(LEASE_MS / 3, 'renew', () => this.renew());
     every(TRIM_MS, 'trim', () => this.#trim(false));
     every(TRIM_MS, 'sweep', () => this.sweep());
+    every(FINISH_MS, 'finish', () => this.finishOthers());
     every(TRIM_MS, 'bound', () => this.bound(MAX_COUNTERS));
     every(FORGET_MS, 'forget', () => this.forget());
     this.redis.onRecovery(() => void this.flush());
@@ -151,7 +167,7 @@ export class SpendEngine {
       for (let round = 0; round < MAX_ROUNDS; round++) {
         const answer = round === 0 ? await first : await ledger.topUp(id, shares);
         if (answer.kind !== 'short') return this.#toppedUp(reserved, answer);
-        await this.#keeper.supply(ledger, answer.missing, this.#limitOf);
+        await this.#keeper.supply(ledger, lacking(shares, answer.missing), this.#limitOf);
       }
       return false;
     })().catch((error: unknown) => {
@@ -190,10 +206,8 @@ export class SpendEngine {
   ): Promise<readonly Standing[]> {
     const counters = shares.map((share) => share.counter);
     const read = async (ledger: SpendLedger) => {
-      const known = await ledger.read(counters);
-      const unknown = counters.filter((_, i) => known[i] === undefined);
-      if (unknown.length === 0) return known;
-      await this.#keeper.introduce(ledger, unknown);
+      // Others may have leased, or given back, since this ledger last heard of it.
+      await this.#keeper.introduce(ledger, counters);
       return ledger.read(counters);
     };
     const ledger = this.#serving();
@@ -201,15 +215,27 @@ export class SpendEngine {
       if (error instanceof RedisUnavailable) return read(this.local);
       throw error;
     });
-    return found.map(
+    const standings = found.map(
       (standing, i) => standing ?? { counter: counters[i] ?? '', spent: 0, held: 0, slack: 0 },
     );
+    for (const observer of this.#observers) observer(standings);
+    return standings;
   }
 
   /** Turns abandoned holds into spent. */
   async sweep(): Promise<void> {
     await this.local.sweep();
-    if (this.#shared !== undefined && this.redis.available) await this.#shared.sweep();
+    if (this.#shared === undefined || !this.redis.available) return;
+    const { crossings } = await this.#shared.look();
+    if (crossings.length === 0) return;
+    await this.#crossings.tell(crossings);
+    await this.#shared.told(crossings);
+  }
+
+  /** Finishes what dead processes left between the bank and Redis. */
+  async finishOthers(): Promise<void> {
+    if (this.#shared === undefined || !this.redis.available) return;
+    await this.#keeper.finishOthers(this.#shared, this.clock.now());
   }
 
   /** Forgets idle counters beyond `most`: the bank knows what they have spent. */
@@ -247,22 +273,32 @@ export class SpendEngine {
     for (let round = 0; ; round++) {
       const step = ledger.reserve(id, shares, LEASE_MS);
       const answer = step instanceof Promise ? await step : step;
-      if (answer.kind === 'refused') return answer;
-      if (answer.kind === 'held') {
-        const reserved = { id, ledger, shares };
-        let tokens = 0;
-        for (const { counter, amount } of shares) {
-          if (counter.includes('|tokens|')) tokens = Math.max(tokens, amount);
-        }
-        this.#live.set(id, { ledger, tokens, seenAt: this.clock.monotonic() });
-        this.#observe(ledger, answer.standings);
-        return { kind: 'held', reserved, standings: answer.standings };
+      if (answer.kind === 'held') return this.#held({ id, ledger, shares }, answer.standings);
+      if (answer.kind === 'known') throw new Error(`the reservation ${id} was made before`);
+      if (answer.kind === 'refused') {
+        // What others leased and gave back since counts as spent here until it is asked for.
+        const { counter } = answer;
+        if (await this.#keeper.refresh(ledger, counter, this.clock.monotonic())) continue;
+        return answer;
       }
-      if (answer.kind === 'known' || round === MAX_ROUNDS) {
-        throw new Error(`the reservation ${id} could not be made (${answer.kind})`);
+      if (round >= MAX_ROUNDS) {
+        // Others were quicker each time: room comes and goes.
+        const [lacks] = answer.missing;
+        return { kind: 'refused', counter: lacks?.counter ?? '', by: 'held', headroom: 0 };
       }
-      await this.#keeper.supply(ledger, answer.missing, this.#limitOf);
+      await this.#keeper.supply(ledger, lacking(shares, answer.missing), this.#limitOf);
     }
+  }
+
+  #held(reserved: Reserved, standings: readonly Standing[]): EngineAnswer {
+    const { id, ledger, shares } = reserved;
+    let tokens = 0;
+    for (const { counter, amount } of shares) {
+      if (counter.includes('|tokens|')) tokens = Math.max(tokens, amount);
+    }
+    this.#live.set(id, { ledger, tokens, seenAt: this.clock.monotonic() });
+    this.#observe(ledger, standings);
+    return { kind: 'held', reserved, standings };
   }
 
   #toppedUp(reserved: Reserved, answer: ReserveAnswer): boolean {
@@ -321,4 +357,10 @@ export class SpendEngine {
   }
 
   readonly #limitOf = (counter: string): number => this.#limits.get(counter) ?? 0;
+}
+
+/** The whole shares of the counters that are short: what is left of their allowance others may take. */
+function lacking(shares: readonly LimitedShare[], missing: readonly Share[]): readonly Share[] {
+  const short = new Set(missing.map(({ counter }) => counter));
+  return shares.filter(({ counter }) => short.has(counter));
 }

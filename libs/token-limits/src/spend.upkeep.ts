@@ -23,6 +23,10 @@ export class SpendUpkeep {
     private readonly logger: Logger,
   ) {
     engine.observe((standings) => alerts.look(book.update(standings)));
+    engine.watchCrossings({
+      thresholds: () => alerts.thresholds,
+      tell: (crossings) => alerts.tell(crossings),
+    });
   }
 
   /** Counts alerts. */

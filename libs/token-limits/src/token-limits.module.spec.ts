@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { Global, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { MachineLink, SoleProcess } from '@sluice/cluster';
 import { ConfigStore, policiesSchema, sluiceSchema } from '@sluice/config';
 import { Database } from '@sluice/database';
 import { Clock, SystemClock } from '@sluice/kernel';
@@ -20,6 +21,7 @@ it('the module puts the room together, starts its upkeep and ends it', async () 
       { provide: ConfigStore, useValue: { current } },
       { provide: Clock, useClass: SystemClock },
       { provide: Logger, useClass: SilentLogger },
+      { provide: MachineLink, useClass: SoleProcess },
       { provide: RedisConnection, useClass: DisabledRedisConnection },
       { provide: Database, useValue: { requests: { query }, writer: { query } } },
       { provide: PromptCounter, useValue: { countPrompt: async () => 1 } },
@@ -30,6 +32,7 @@ it('the module puts the room together, starts its upkeep and ends it', async () 
       ConfigStore,
       Clock,
       Logger,
+      MachineLink,
       RedisConnection,
       Database,
       PromptCounter,

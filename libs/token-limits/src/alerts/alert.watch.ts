@@ -4,10 +4,14 @@ import { Clock, uuidv7 } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
 import type { Entry } from '../limit.book.js';
 import { AlertWebhook } from './alert.webhook.js';
-import { BudgetAlertRepository } from './budget-alert.js';
+import { partsOf } from '../scopes/limit.js';
+import { BudgetAlertRepository, type BudgetAlert } from './budget-alert.js';
 
 /** First wait between two tries of a delivery; it doubles. */
 const AGAIN_MS = 30_000;
+
+/** A counter at or above a share of its limit. */
+type Crossed = Pick<BudgetAlert, 'counter' | 'threshold' | 'limit' | 'spent'>;
 
 /** Fires one alert per counter and threshold: whoever stores it first, in whichever replica, fires it. */
 @Injectable()
@@ -29,9 +33,13 @@ export class AlertWatch {
     this.#onAlert = listener;
   }
 
+  get thresholds(): readonly number[] {
+    return this.config.current.policies.alerts.thresholds;
+  }
+
   /** Looks at limits whose counters have moved. */
   look(entries: readonly Entry[]): void {
-    const { thresholds } = this.config.current.policies.alerts;
+    const { thresholds } = this;
     for (const entry of entries) {
       if (entry.spent === 0) continue;
       for (const threshold of thresholds) {
@@ -40,31 +48,38 @@ export class AlertWatch {
         if (this.#known.has(key)) continue;
         if (this.#known.size > 100_000) this.#known.clear();
         this.#known.add(key);
-        const alert = {
-          id: uuidv7(this.clock.now()),
-          counter: entry.counter,
-          threshold,
-          scope: entry.of.scope,
-          unit: entry.of.unit,
-          period: entry.period,
-          limit: entry.limit,
-          spent: entry.spent,
-          at: new Date(this.clock.now()),
-        };
         const queued = this.deferred.run('budget alert', async () => {
           try {
-            if (!(await this.alerts.insert(alert))) return;
+            await this.#fire({ ...entry, threshold });
           } catch (error) {
             this.#known.delete(key);
             throw error;
           }
-          this.#onAlert(threshold);
-          this.logger.warn(alert, 'budget alert');
-          await this.deliver();
         });
         if (!queued) this.#known.delete(key);
       }
     }
+  }
+
+  /** Fires what a ledger has seen to cross a threshold. Resolves when all of it is stored. */
+  async tell(crossings: readonly Crossed[]): Promise<void> {
+    for (const crossing of crossings) {
+      await this.#fire(crossing);
+      this.#known.add(`${crossing.counter} ${crossing.threshold}`);
+    }
+  }
+
+  async #fire({ counter, threshold, limit, spent }: Crossed): Promise<void> {
+    const [scope, unit, period] = partsOf(counter);
+    const now = this.clock.now();
+    const alert = {
+      ...{ id: uuidv7(now), counter, threshold, scope, unit, period, limit, spent },
+      at: new Date(now),
+    };
+    if (!(await this.alerts.insert(alert))) return;
+    this.#onAlert(threshold);
+    this.logger.warn(alert, 'budget alert');
+    await this.deliver();
   }
 
   /** Sends what has not been delivered; a failure is tried again later, by any replica. */

@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 const make = (banked: boolean) => () => ({
-  ledger: new RedisLedger(redis, banked, () => clock.now()),
+  ledger: new RedisLedger(redis, { banked, now: () => clock.now() }),
   clock,
 });
 describeSpendLedger('redis', make(false), { runs: 40 });
@@ -62,7 +62,7 @@ describe('the ledger in Redis', () => {
   });
 
   it('takes leases by the time of the server when none is given', async () => {
-    const ledger = new RedisLedger(redis, false);
+    const ledger = new RedisLedger(redis, { banked: false });
     const shares = [{ counter: 'system|tokens|2026-03-03', amount: 4, limit: 10 }];
     await ledger.reserve('real', shares, 60_000);
     await ledger.extend(['real'], 60_000);
@@ -78,7 +78,7 @@ describe('the ledger in Redis', () => {
   });
 
   it('lets reservations and periods expire by themselves', async () => {
-    const ledger = new RedisLedger(redis, false);
+    const ledger = new RedisLedger(redis, { banked: false });
     const shares = [{ counter: 'system|tokens|2026-04-04', amount: 4, limit: 10 }];
     await ledger.reserve('life', shares, 60_000);
     await ledger.settle('life', shares, []);

@@ -40,6 +40,29 @@ export interface Grant {
   readonly amount: number;
   /** All that is leased of this counter by anybody, after the change. */
   readonly allocated: number;
+  /**
+   * What of it is leased to this ledger, by the bank's books: also what is still on its way. Without it, what the ledger
+   * has got is taken for all.
+   */
+  readonly own?: number;
+}
+
+/**
+ * One step of moving allowance between the bank and a ledger that outlives this process. A giver's steps are numbered and
+ * done one after the other, each at most once on either side, so that whoever finds an unfinished one may finish it.
+ */
+export interface Transfer {
+  readonly giver: string;
+  readonly number: number;
+  /** Which life of the ledger's memory it belongs to: an allowance of an earlier life is never granted again. */
+  readonly epoch: string;
+}
+
+/** What a giver took out of a ledger and has perhaps not brought to the bank. */
+export interface Returning extends Transfer {
+  /** The ledger's clock, milliseconds. */
+  readonly at: number;
+  readonly freed: readonly Share[];
 }
 
 /**
@@ -77,7 +100,25 @@ export abstract class SpendLedger {
   abstract read(
     counters: readonly string[],
   ): readonly (Standing | undefined)[] | Promise<readonly (Standing | undefined)[]>;
-  abstract grant(grants: readonly Grant[]): void | Promise<void>;
+  /** True for a memory that outlives this process: others finish what its givers left unfinished. */
+  readonly lasting: boolean = false;
+  /** Names this life of a lasting memory: `candidate` when it has no name yet. */
+  epoch(candidate: string): string | Promise<string> {
+    return candidate;
+  }
+  /** The last return of each giver to a lasting memory; whether it reached the bank, the bank knows. */
+  returning(): readonly Returning[] | Promise<readonly Returning[]> {
+    return [];
+  }
+  /** These returns have reached the bank. */
+  forgetReturning(_givers: readonly string[]): void | Promise<void> {
+    // Nothing is remembered.
+  }
+  /** Adds to allowances. Nothing is changed by a transfer that was done before, or in another epoch. */
+  abstract grant(grants: readonly Grant[], transfer?: Transfer): void | Promise<void>;
   /** Lowers each allowance to what is recorded plus `keep`, and tells what came free. */
-  abstract trim(keep: readonly Share[]): readonly Share[] | Promise<readonly Share[]>;
+  abstract trim(
+    keep: readonly Share[],
+    transfer?: Transfer,
+  ): readonly Share[] | Promise<readonly Share[]>;
 }

@@ -18,6 +18,14 @@ export function counterKey(limit: Limit, period: string): string {
   return `${limit.scope}|${limit.unit}|${period}`;
 }
 
+/** The inverse of {@link counterKey}: scope, unit, period. Scopes may hold bars, units and periods do not. */
+export function partsOf(counter: string): readonly [scope: string, unit: Unit, period: string] {
+  const last = counter.lastIndexOf('|');
+  const middle = counter.lastIndexOf('|', last - 1);
+  const unit = counter.slice(middle + 1, last) as Unit;
+  return [counter.slice(0, middle), unit, counter.slice(last + 1)];
+}
+
 /** Tokens and money of one call, by which each unit takes its part. */
 export interface Amounts {
   readonly input: number;

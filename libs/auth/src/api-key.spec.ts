@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
+import fc from 'fast-check';
 import { generateApiKey, keyHint, KeyHasher, looksLikeApiKey } from './api-key.js';
 
 describe('API keys', () => {
@@ -24,6 +25,15 @@ describe('API keys', () => {
     expect(hash.equals(createHash('sha256').update(key).digest())).toBe(false);
     expect(hash.equals(new KeyHasher('pepper two').hash(key))).toBe(false);
     expect(hash.equals(new KeyHasher('pepper one').hash(key))).toBe(true);
+  });
+
+  it('are hashed as HMAC-SHA-256 defines it, whatever the length of pepper and key', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), fc.string({ maxLength: 200 }), (pepper, key) => {
+        const standard = createHmac('sha256', pepper).update(key).digest();
+        expect(new KeyHasher(pepper).hash(key).equals(standard)).toBe(true);
+      }),
+    );
   });
 
   it('differ in their hash when they differ in their last character alone', () => {

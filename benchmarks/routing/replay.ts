@@ -65,7 +65,7 @@ function row(sum: ReplaySum) {
   const calls = Math.max(1, sum.calls);
   return {
     calls: sum.calls,
-    USD: sum.usd.toFixed(4),
+    USD: sum.usd.toFixed(6),
     'expected loss': `${((sum.expectedLoss / calls) * 100).toFixed(1)} %`,
     models: [...sum.models].map(([model, count]) => `${model} ${count}`).join(', '),
   };

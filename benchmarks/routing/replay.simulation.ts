@@ -6,8 +6,9 @@ import { GradeClassifier, rank } from '../../libs/routing/src/selection/grade.cl
 import { CandidateSelector } from '../../libs/routing/src/selection/candidate.selector.js';
 import { ROUTING_SIGNALS } from '../../libs/routing/src/signals/catalogue.js';
 import { callerNamed, callOf, routingWorld } from '../../libs/routing/testing/routing.world.js';
-import type { ConfigStore } from '@sluice/config';
-import { SystemClock, type Grade, type Target } from '@sluice/kernel';
+import type { PromptFeatures } from '../../libs/routing/src/decisions/decision.js';
+import type { ConfigStore, RoutingConfig } from '@sluice/config';
+import { GRADES, SystemClock, type Grade, type Target } from '@sluice/kernel';
 import { ModelCatalog, PromptCounter, TokenCounter } from '@sluice/model-catalog';
 
 export interface ReplaySum {
@@ -20,7 +21,8 @@ export interface ReplaySum {
 
 /**
  * Sends logged decisions through another configuration: same features, everybody healthy, nothing learnt. Cost is exact for
- * the logged tokens; the loss is the estimator's opinion and worth what that is worth.
+ * the logged tokens; the loss is the estimator's opinion and worth what that is worth. The log has the keyword that was met
+ * and not the prompt: a keyword may change its grade or go, and a new one finds nothing.
  */
 export function replay(
   decisions: readonly LoggedDecision[],
@@ -40,10 +42,11 @@ export function replay(
   let unroutable = 0;
   for (const logged of decisions) {
     const before = catalog.find(logged.chosen);
-    const grade = gradeOf(logged, () => classifier.classify(logged.features, routing).grade);
+    const features = { ...logged.features, keyword: keywordUnder(logged, routing) };
+    const grade = gradeOf(logged, () => classifier.classify(features, routing).grade);
     const request = {
       call: callOf('', { caller: callerNamed('replay', logged.tier) }),
-      features: logged.features,
+      features,
       grade,
       routing,
       warm: undefined,
@@ -59,6 +62,17 @@ export function replay(
     add(now, logged, after.model.target);
   }
   return { then, now, unroutable };
+}
+
+function keywordUnder(
+  { features }: LoggedDecision,
+  { keywords }: RoutingConfig,
+): PromptFeatures['keyword'] {
+  const word = features.keyword?.word;
+  if (word === undefined) return undefined;
+  const same = (other: string) => other.trim().toLowerCase() === word;
+  const grade = GRADES.toReversed().find((g) => keywords[g].some(same));
+  return grade === undefined ? undefined : { word, grade };
 }
 
 /** A follow-up's grade came from its conversation, which the log does not hold: it stays as it was. */

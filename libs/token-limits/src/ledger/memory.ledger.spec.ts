@@ -17,7 +17,10 @@ describe('the ledger in process', () => {
     const shares = [{ counter: 'system|tokens|2026-01-01', amount: 1, limit: 5 }];
     ledger.reserve('x', shares, 1000);
     ledger.settle('x', shares, []);
-    clock.advance(11 * 60_000);
+    clock.advance(20_000);
+    ledger.sweep();
+    expect(ledger.reserve('x', shares, 1000)).toEqual({ kind: 'known', state: 'settled' });
+    clock.advance(20_000);
     ledger.sweep();
     expect(ledger.reserve('x', shares, 1000).kind).toBe('held');
   });

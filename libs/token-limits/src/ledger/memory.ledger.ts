@@ -18,19 +18,22 @@ interface CounterState {
 }
 
 interface Reservation {
-  state: ReservationState;
+  state: Exclude<ReservationState, 'settled'>;
   readonly shares: Map<string, number>;
   /** Wall-clock milliseconds: of the lease while held, of being forgotten afterwards. */
   deadline: number;
 }
 
-const REMEMBER_SETTLED_MS = 10 * 60_000;
+/** At least. A repeated settlement comes within seconds: this ledger lives in the process, or on the machine. */
+const REMEMBER_SETTLED_MS = 20_000;
 const REMEMBER_EXPIRED_MS = 26 * 3_600_000;
 
 /** The ledger in this process: the twin of the Lua scripts beside it. Every method is one synchronous step. */
 export class MemoryLedger extends BoundedLedger {
   readonly #counters = new Map<string, CounterState>();
+  /** Held and expired: few, as each call ends. */
   readonly #reservations = new Map<string, Reservation>();
+  readonly #settled: RecentIds;
 
   constructor(
     private readonly clock: Clock,
@@ -38,11 +41,12 @@ export class MemoryLedger extends BoundedLedger {
     private readonly banked: boolean,
   ) {
     super();
+    this.#settled = new RecentIds(clock, REMEMBER_SETTLED_MS);
   }
 
   reserve(id: string, shares: readonly LimitedShare[], leaseMs: number): ReserveAnswer {
-    const known = this.#reservations.get(id);
-    if (known !== undefined) return { kind: 'known', state: known.state };
+    const known = this.#stateOf(id);
+    if (known !== undefined) return { kind: 'known', state: known };
     const blocked = this.#check(shares);
     if (blocked !== undefined) return blocked;
     const reservation: Reservation = {
@@ -57,7 +61,7 @@ export class MemoryLedger extends BoundedLedger {
   topUp(id: string, shares: readonly LimitedShare[]): ReserveAnswer {
     const reservation = this.#reservations.get(id);
     if (reservation?.state !== 'held') {
-      return { kind: 'known', state: reservation?.state ?? 'expired' };
+      return { kind: 'known', state: this.#stateOf(id) ?? 'expired' };
     }
     const blocked = this.#check(shares);
     if (blocked !== undefined) return blocked;
@@ -65,8 +69,8 @@ export class MemoryLedger extends BoundedLedger {
   }
 
   settle(id: string, actual: readonly Share[], lost: readonly Share[]): readonly Standing[] {
+    if (this.#settled.has(id)) return [];
     const reservation = this.#reservations.get(id);
-    if (reservation?.state === 'settled') return [];
     const before = reservation?.shares ?? new Map<string, number>();
     const after = new Map<string, number>();
     for (const { counter, amount } of reservation === undefined ? lost : actual) {
@@ -78,11 +82,8 @@ export class MemoryLedger extends BoundedLedger {
       else state.spent -= amount;
     }
     for (const [counter, amount] of after) this.#counter(counter).spent += amount;
-    this.#reservations.set(id, {
-      state: 'settled',
-      shares: new Map(),
-      deadline: this.clock.now() + REMEMBER_SETTLED_MS,
-    });
+    this.#reservations.delete(id);
+    this.#settled.add(id);
     return [...new Set([...before.keys(), ...after.keys()])].map((c) => this.#standing(c));
   }
 
@@ -95,6 +96,7 @@ export class MemoryLedger extends BoundedLedger {
   }
 
   sweep(): number {
+    this.#settled.rotate();
     const now = this.clock.now();
     let expired = 0;
     for (const [id, reservation] of this.#reservations) {
@@ -163,6 +165,10 @@ export class MemoryLedger extends BoundedLedger {
     }
   }
 
+  #stateOf(id: string): ReservationState | undefined {
+    return this.#settled.has(id) ? 'settled' : this.#reservations.get(id)?.state;
+  }
+
   #check(shares: readonly LimitedShare[]): ReserveAnswer | undefined {
     let missing: Share[] | undefined;
     for (const { counter, amount, limit } of shares) {
@@ -199,5 +205,38 @@ export class MemoryLedger extends BoundedLedger {
       this.#counters.set(key, state);
     }
     return state;
+  }
+}
+
+/** Ids of at least the last `ms` milliseconds, forgotten by the thousand and without looking at each. */
+class RecentIds {
+  #new = new Set<string>();
+  #old = new Set<string>();
+  #since: number;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly ms: number,
+  ) {
+    this.#since = clock.monotonic();
+  }
+
+  has(id: string): boolean {
+    return this.#new.has(id) || this.#old.has(id);
+  }
+
+  add(id: string): void {
+    this.rotate();
+    this.#new.add(id);
+  }
+
+  rotate(): void {
+    const now = this.clock.monotonic();
+    if (now - this.#since >= this.ms) {
+      // After a long pause both are old.
+      this.#old = now - this.#since < 2 * this.ms ? this.#new : new Set();
+      this.#new = new Set();
+      this.#since = now;
+    }
   }
 }

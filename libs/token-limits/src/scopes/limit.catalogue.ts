@@ -14,12 +14,35 @@ export interface LimitedCall {
 type Tokens = TierPolicy['tokens'] | undefined;
 type Budget = TierPolicy['budget'] | undefined;
 
+/** By configuration, caller and target: the same few questions are asked several times for each call. */
+const known = new WeakMap<PoliciesConfig, WeakMap<Caller, Map<string, readonly Limit[]>>>();
+
 /**
  * Every limit that a call falls under. A tier's tokens and budget are each caller's own; its `total` is what
  * all its callers have together. Administrators have no limits of tier and caller.
  * @throws GatewayError forbidden when the caller's tier is not configured
  */
 export function limitsOf(policies: PoliciesConfig, call: LimitedCall): readonly Limit[] {
+  let callers = known.get(policies);
+  if (callers === undefined) {
+    callers = new WeakMap();
+    known.set(policies, callers);
+  }
+  let targets = callers.get(call.caller);
+  if (targets === undefined) {
+    targets = new Map<string, readonly Limit[]>();
+    callers.set(call.caller, targets);
+  }
+  const target = `${call.provider ?? ''}\n${call.model ?? ''}`;
+  let limits = targets.get(target);
+  if (limits === undefined) {
+    limits = findLimits(policies, call);
+    targets.set(target, limits);
+  }
+  return limits;
+}
+
+function findLimits(policies: PoliciesConfig, call: LimitedCall): readonly Limit[] {
   const { caller } = call;
   const limits: Limit[] = [];
   const { system } = policies;

@@ -29,6 +29,8 @@ export class Load {
   completed = 0;
   /** Ended without an answer or an end, as their gateway died. */
   broken = 0;
+  /** Found nobody listening. */
+  unreachable = 0;
   /** Streams that ended with an error event. */
   failed = 0;
   open = 0;
@@ -64,8 +66,9 @@ export class Load {
       this.peak = Math.max(this.peak, ++this.open);
       try {
         await this.#one(url, caller.key, tag);
-      } catch {
-        this.broken++;
+      } catch (error) {
+        if ((error as { code?: string }).code === 'ECONNREFUSED') this.unreachable++;
+        else this.broken++;
         await sleep(50);
       }
       this.open--;

@@ -35,7 +35,7 @@ const { values: args } = parseArgs({
     streams: { type: 'string', default: '1000' },
     budget: { type: 'string', default: '1' },
     every: { type: 'string', default: '1000' },
-    output: { type: 'string', default: '150' },
+    output: { type: 'string', default: '300' },
     answer: { type: 'string', default: '5000' },
     processes: { type: 'string', default: '3' },
     'no-redis': { type: 'boolean', default: false },
@@ -118,10 +118,8 @@ async function run(gateways: GatewayFleet): Promise<number> {
   if (args.hurry) await endLeases(gateways.redis.url);
   const stopped = performance.now();
   let standings = await standingsOf(gateways, callers);
-  while (
-    standings.some((limit) => limit.reserved > 0) &&
-    performance.now() - stopped < HELD_AFTER_MS
-  ) {
+  const late = () => performance.now() - stopped >= HELD_AFTER_MS;
+  while (standings.some((limit) => limit.reserved > 0) && !late()) {
     await sleep(250);
     standings = await standingsOf(gateways, callers);
   }
@@ -130,9 +128,11 @@ async function run(gateways: GatewayFleet): Promise<number> {
     calls: BilledCall[];
   };
   const alerts = await alertsOf(gateways.databaseUrl);
+  // What died on its way to the webhook is sent again after half a minute.
+  while (!args.hurry && new Set(delivered).size < alerts.length && !late()) await sleep(250);
   const books = standings.map((limit) => bookOf(limit, calls, alerts));
   const early = earlyRefusals(load, calls, standings);
-  return report({ load, kills, heldMs, calls, books, early, alerts });
+  return report({ gateways, load, kills, heldMs, calls, books, early, alerts });
 }
 
 /** Kills a gateway that serves, each `--every` ms; while none does, waits for one. */
@@ -264,7 +264,20 @@ function earlyRefusals(
   });
 }
 
+/** What the gateways wrote to their logs, by message. */
+function complaints({ gateways }: GatewayFleet): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const line of gateways.flatMap((gateway) => gateway.output().split('\n'))) {
+    if (!line.startsWith('{')) continue;
+    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
+    const text = `${msg ?? ''}: ${err?.message ?? ''}`.slice(0, 160);
+    counts[text] = (counts[text] ?? 0) + 1;
+  }
+  return counts;
+}
+
 async function report(found: {
+  readonly gateways: GatewayFleet;
   readonly load: Load;
   readonly kills: number;
   readonly heldMs: number;
@@ -273,7 +286,7 @@ async function report(found: {
   readonly early: readonly Refusal[];
   readonly alerts: readonly Alert[];
 }): Promise<number> {
-  const { load, kills, heldMs, calls, books, early, alerts } = found;
+  const { gateways, load, kills, heldMs, calls, books, early, alerts } = found;
   const refused: Record<string, number> = {};
   for (const { status, code } of load.refusals) {
     refused[`${status} ${code}`] = (refused[`${status} ${code}`] ?? 0) + 1;
@@ -287,6 +300,7 @@ async function report(found: {
     billedCalls: calls.length,
     completed: load.completed,
     brokenByKills: load.broken,
+    unreachable: load.unreachable,
     failedStreams: load.failed,
     refused,
     refusedEarly: early.length,
@@ -315,7 +329,7 @@ async function report(found: {
     }),
     early.length > 0 && `${early.length} were refused early: ${JSON.stringify(early[0])}`,
     (system?.spent ?? 0) < 0.9 * budget && 'the limit was not reached',
-    new Set(delivered).size !== alerts.length && 'the webhook and the alerts differ',
+    !args.hurry && new Set(delivered).size !== alerts.length && 'an alert was not delivered',
   ].filter((failure) => typeof failure === 'string');
   const results = new URL('../results/', import.meta.url);
   await mkdir(results, { recursive: true });
@@ -324,5 +338,6 @@ async function report(found: {
   const json = { at: new Date().toISOString(), machine, run, failures, scopes };
   await writeFile(new URL(`${args.name}.json`, results), `${JSON.stringify(json, null, 2)}\n`);
   for (const failure of failures) console.error(`FAILED: ${failure}`);
+  if (failures.length > 0) console.error(complaints(gateways));
   return failures.length === 0 ? 0 : 1;
 }

@@ -54,7 +54,6 @@ export class LimitsView {
       return { of: limit, period, counter, limit: limit.limit };
     });
     const standings = await this.engine.standings(rows);
-    this.book.update(standings);
     return rows.map(({ of, period }, i) => {
       const { spent = 0, held = 0 } = standings[i] ?? {};
       return {

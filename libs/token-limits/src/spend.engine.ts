@@ -210,15 +210,16 @@ export class SpendEngine {
       await this.#keeper.introduce(ledger, counters);
       return ledger.read(counters);
     };
-    const ledger = this.#serving();
+    let ledger = this.#serving();
     const found = await read(ledger).catch((error: unknown) => {
-      if (error instanceof RedisUnavailable) return read(this.local);
-      throw error;
+      if (!(error instanceof RedisUnavailable)) throw error;
+      ledger = this.local;
+      return read(ledger);
     });
     const standings = found.map(
       (standing, i) => standing ?? { counter: counters[i] ?? '', spent: 0, held: 0, slack: 0 },
     );
-    for (const observer of this.#observers) observer(standings);
+    if (!this.#stopgap(ledger)) for (const observer of this.#observers) observer(standings);
     return standings;
   }
 
@@ -261,6 +262,11 @@ export class SpendEngine {
     return this.#settling;
   }
 
+  /** The local ledger while it stands in for Redis. */
+  #stopgap(ledger: SpendLedger): boolean {
+    return this.#shared !== undefined && ledger === this.local;
+  }
+
   #serving(): SpendLedger {
     return this.#shared !== undefined && this.redis.available ? this.#shared : this.local;
   }
@@ -279,7 +285,8 @@ export class SpendEngine {
         // What others leased and gave back since counts as spent here until it is asked for.
         const { counter } = answer;
         if (await this.#keeper.refresh(ledger, counter, this.clock.monotonic())) continue;
-        return answer;
+        // Beside a Redis that is out of reach, what is held there cannot be told from what is spent.
+        return this.#stopgap(ledger) ? { ...answer, by: 'held' } : answer;
       }
       if (round >= MAX_ROUNDS) {
         // Others were quicker each time: room comes and goes.
@@ -349,6 +356,8 @@ export class SpendEngine {
     this.#keeper.after(ledger, standings, this.#limitOf)?.catch((error: unknown) => {
       this.logger.warn({ err: error }, 'allowances could not be leased');
     });
+    // It takes all that Redis has leased for spent: nobody may be alarmed by that.
+    if (this.#stopgap(ledger)) return;
     for (const observer of this.#observers) observer(standings);
   }
 

@@ -332,7 +332,8 @@ describe('refusals', () => {
 
   it('come from the bank being away only when the leased allowance does not suffice', async () => {
     const bank = new MemoryBank();
-    const w = spendWorld({ policies: POLICIES, bank });
+    const queue = { maxWait: '20ms' };
+    const w = spendWorld({ policies: { ...POLICIES, throttle: { queue } }, bank });
     await run(w, { maxTokens: 10 });
     bank.failing = true;
     expect(await run(w, { maxTokens: 10 })).toBeUndefined();

@@ -14,6 +14,12 @@ import type { Need } from './call.need.js';
 
 type Refused = Extract<EngineAnswer, { kind: 'refused' }>;
 
+/** Neither the ledger nor the bank could be asked. */
+interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly cause: unknown;
+}
+
 export interface Admission {
   readonly call: ChatCall;
   readonly target: Target;
@@ -68,21 +74,23 @@ export class SpendGate {
     const shares = this.shares(need.limits, need.amounts);
     const first = await this.#reserve(admission.id, shares);
     if (first.kind === 'held') return this.#admitted(admission, first.reserved);
-    if (this.#isSpent(first, shares)) throw await this.#spent(admission, first);
+    if (first.kind === 'refused' && this.#isSpent(first, shares)) {
+      throw await this.#spent(admission, first);
+    }
     return this.#wait(admission, shares, first);
   }
 
   async #wait(
     admission: Admission,
     shares: readonly LimitedShare[],
-    first: Refused,
+    first: Refused | Unavailable,
   ): Promise<Reserved | undefined> {
     const { call, id } = admission;
     const { tiers, throttle } = this.config.current.policies;
     const started = this.clock.monotonic();
     let reserved: Reserved | undefined;
     let tries = 0;
-    let last = first;
+    let last: Refused | Unavailable = first;
     const attempt = async () => {
       // A refusal is not remembered by the ledger, but a fresh id keeps each try apart from a late reply to the last.
       const answer = await this.#reserve(`${id}.${++tries}`, shares);
@@ -91,7 +99,9 @@ export class SpendGate {
         return 'done' as const;
       }
       last = answer;
-      if (this.#isSpent(answer, shares)) throw await this.#spent(admission, answer);
+      if (answer.kind === 'refused' && this.#isSpent(answer, shares)) {
+        throw await this.#spent(admission, answer);
+      }
       return 'wait' as const;
     };
     const tier = Object.hasOwn(tiers, call.caller.tier) ? tiers[call.caller.tier] : undefined;
@@ -109,20 +119,24 @@ export class SpendGate {
       if (outcome !== 'done' && reserved !== undefined) await this.engine.settle(reserved, []);
     }
     if (outcome === 'done') return reserved;
-    throw this.#held(last);
+    throw last.kind === 'refused' ? this.#held(last) : this.#unavailable(last);
   }
 
-  async #reserve(id: string, shares: readonly LimitedShare[]): Promise<EngineAnswer> {
+  async #reserve(id: string, shares: readonly LimitedShare[]): Promise<EngineAnswer | Unavailable> {
     try {
       return await this.engine.reserve(id, shares);
     } catch (cause) {
-      this.metrics.rejected('unavailable');
-      throw new GatewayError('overloaded', 'Limits cannot be checked at this moment.', {
-        cause,
-        retryAfterMs: 1000,
-        shouldRetry: true,
-      });
+      return { kind: 'unavailable', cause };
     }
+  }
+
+  #unavailable({ cause }: Unavailable): GatewayError {
+    this.metrics.rejected('unavailable');
+    return new GatewayError('overloaded', 'Limits cannot be checked at this moment.', {
+      cause,
+      retryAfterMs: 1000,
+      shouldRetry: true,
+    });
   }
 
   /** The reservation's own answer may have told that the system's budget is nearly spent. */
@@ -156,7 +170,7 @@ export class SpendGate {
     const entry = this.book.get(answer.counter);
     const of = entry?.of;
     if (entry !== undefined && of?.kind === 'system' && !isAdmin(call.caller)) {
-      this.book.update(await this.engine.standings([entry]));
+      await this.engine.standings([entry]);
       this.#checkEmergency();
     }
     const money = of?.unit === 'micro_usd';

@@ -1,74 +1,108 @@
-// npm run chaos:usage [-- --kills 15 --crashes 4 --rate 500]
-// Two writers under load are killed, the database crashes, the disk fills, segments are torn, clocks step.
-// Then every acknowledged event must be in the database once, and the rollups must equal the events.
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+// npm run chaos:usage [-- --kills 15 --crashes 4 --callers 3]
+// Two whole gateways on one Postgres are killed under load, the database crashes, the spool's disk fills, spools of killed
+// gateways are cut at a random byte, clocks step. Then the upstream's own book is compared with the events, call by call.
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Database, EmbeddedPostgres } from '@sluice/database';
-import { uuidv7 } from '@sluice/kernel';
 import { SilentLogger } from '@sluice/observability';
-import { Reconciliation } from '../../libs/usage/src/jobs/reconciliation.js';
-import { encodeEvent } from '../../libs/usage/src/persistence/usage.columns.js';
-import { encodeFrames } from '../../libs/usage/src/spool/frame.codec.js';
-import { anEvent } from '../../libs/usage/src/testing/usage-events.js';
+import { startGateway, type GatewayProcess } from '../../test/gateway/gateway-process.js';
+import { judge, type Verdict } from './judge.js';
+import { billingUpstream, callAgain, configOf, POLICIES, type LoadCounts } from './load.js';
 
 const { values: args } = parseArgs({
   options: {
     kills: { type: 'string', default: '15' },
     crashes: { type: 'string', default: '4' },
-    rate: { type: 'string', default: '500' },
-    pause: { type: 'string', default: '4000' },
-    disk: { type: 'string', default: '2m' },
+    outages: { type: 'string', default: '1' },
+    callers: { type: 'string', default: '3' },
+    answers: { type: 'string', default: '300' },
+    disk: { type: 'string', default: '640k' },
     name: { type: 'string', default: 'chaos-usage' },
   },
 });
 const kills = Number(args.kills);
 const crashes = Number(args.crashes);
 const DAY_MS = 86_400_000;
-/** Each writer that starts has another idea of the time: a week late, right, five weeks early, an hour late. */
-const CLOCK_STEPS = [0, -7 * DAY_MS, 0, 35 * DAY_MS, -3_600_000];
+/** Each gateway that starts has another idea of the time, and changes it while it runs: late by a week, early by five. */
+const CLOCKS = [
+  [0, -3_600_000],
+  [-7 * DAY_MS, 0],
+  [0, 35 * DAY_MS],
+  [-60_000, 60_000],
+];
+const OUTAGE_MS = 45_000;
+/** How long both gateways live with a full disk. */
+const FULL_DISK_MS = 2_000;
 
+const PEPPER = randomBytes(32).toString('hex');
 const logger = new SilentLogger();
 const root = await mkdtemp(join(tmpdir(), 'sluice-chaos-usage-'));
 const spool = join(root, 'spool');
-const ledgers: string[] = [];
 await mkdir(spool);
 const smallDisk = mount();
 const alive = setInterval(() => undefined, 60_000);
 let server = await EmbeddedPostgres.start({ dataDir: join(root, 'db'), logger });
 const url = urlOf(server);
-await (await database()).close();
+const { upstream, book } = await billingUpstream();
 
 const started = performance.now();
-const writers = [startWriter(), startWriter()];
-/** Which ledger each of the two writes now. */
-const current = [0, 1];
-const done = { kills: 0, crashes: 0, torn: 0, outages: 0 };
+const done = {
+  kills: 0,
+  crashes: 0,
+  outages: 0,
+  cutSpools: 0,
+  clockSteps: 0,
+  diskFull: false,
+  answeredWhileFull: 0,
+};
+const counts: LoadCounts = { answered: new Set(), refused: new Map(), broken: 0 };
+const slots: [Slot, Slot] = [{ starts: 0 }, { starts: 1 }];
+const stop = new AbortController();
+let key = '';
 try {
+  // The first migrates the database and makes the key.
+  await start(slots[0]);
+  key = (await slots[0].gateway?.createKey('paid')) ?? '';
+  await start(slots[1]);
+  const callers = slots.flatMap((slot) =>
+    Array.from({ length: Number(args.callers) }, () =>
+      callAgain(() => slot.gateway && { url: slot.gateway.url, key }, counts, stop.signal),
+    ),
+  );
   while (done.kills < kills) {
-    await delay(Number(args.pause) * (0.5 + Math.random()));
+    await answers(Number(args.answers) / 2);
+    stepClock();
+    await answers(Number(args.answers) / 2);
     await killOne();
     if (done.crashes < crashes && done.kills >= ((done.crashes + 1) * kills) / (crashes + 1))
-      await crash();
-    if (done.outages === 0 && done.kills >= kills / 2) await outage();
+      crash();
+    if (done.outages < Number(args.outages) && done.kills >= kills / 2) await outage();
   }
-  await delay(500);
-  await Promise.all(writers.map((writer) => end(writer, 'SIGTERM')));
-  await once(startWriter('drain'), 'exit');
-  const verdict = await judge();
-  await report(verdict);
-  process.exitCode =
-    verdict.lost + verdict.twice + verdict.wrong + verdict.differences === 0 ? 0 : 1;
+  await answers(Number(args.answers));
+  stop.abort();
+  await Promise.all(callers);
+  await Promise.all(slots.map(async ({ gateway }) => gateway?.stop()));
+  await drain();
+  await report(await verdict());
 } finally {
-  for (const writer of writers) writer.kill('SIGKILL');
+  stop.abort();
+  for (const { gateway } of slots) await gateway?.kill();
+  await upstream.close();
   await server.stop();
   clearInterval(alive);
   if (smallDisk) execFileSync('umount', [spool]);
   await rm(root, { recursive: true, force: true });
+}
+
+interface Slot {
+  /** Undefined while it is being replaced. */
+  gateway?: GatewayProcess | undefined;
+  starts: number;
 }
 
 function mount(): boolean {
@@ -83,173 +117,139 @@ function mount(): boolean {
   }
 }
 
-function startWriter(mode = 'run'): ChildProcess {
-  const ledger = join(root, `ledger-${ledgers.length}`);
-  const step = CLOCK_STEPS[ledgers.length % CLOCK_STEPS.length] ?? 0;
-  ledgers.push(ledger);
-  return spawn(
-    process.execPath,
-    [
-      '--import',
-      './tools/typescript.mjs',
-      'benchmarks/chaos-usage/writer.ts',
-      url,
-      spool,
-      ledger,
-      args.rate,
-      String(step),
-      mode,
-    ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
-  );
+/** Each gateway has a data directory of its own; the spools are side by side, so that each adopts what the other leaves. */
+async function start(slot: Slot): Promise<void> {
+  const dir = await mkdtemp(join(root, 'gateway-'));
+  await mkdir(join(dir, 'data'));
+  await symlink(spool, join(dir, 'data', 'spool'));
+  const clock = CLOCKS[slot.starts % CLOCKS.length] ?? [0];
+  slot.starts += 1;
+  slot.gateway = await startGateway({
+    dir,
+    config: configOf(upstream),
+    policies: POLICIES,
+    env: {
+      DATABASE_URL: url,
+      SLUICE_KEY_PEPPER: PEPPER,
+      SLUICE_WORKERS: '1',
+      // Questions that differ by a number alone must all go upstream.
+      ENABLE_SEMANTIC_CACHE: 'false',
+      LOG_LEVEL: 'warn',
+      NODE_OPTIONS: `--import ${join(import.meta.dirname, 'clock-step.mjs')}`,
+      CLOCK_STEPS: clock.join(','),
+    },
+  });
+}
+
+/** Waits until so many more calls are answered. */
+async function answers(count: number): Promise<void> {
+  const until = counts.answered.size + count;
+  while (counts.answered.size < until) await delay(5);
+}
+
+function stepClock(): void {
+  slots[Math.random() < 0.5 ? 0 : 1].gateway?.signal('SIGUSR2');
+  done.clockSteps += 1;
 }
 
 async function killOne(): Promise<void> {
-  const index = Math.floor(Math.random() * writers.length);
-  const victim = writers[index];
-  // One that has not begun would prove nothing.
-  if (victim === undefined || !(await hasWritten(index))) return;
-  const before = new Set(await readdir(spool));
-  await end(victim, 'SIGKILL');
-  await tear([...before].filter((name) => name.startsWith(`${victim.pid}-`)));
-  writers[index] = startWriter();
-  current[index] = ledgers.length - 1;
+  const slot = slots[Math.random() < 0.5 ? 0 : 1];
+  const victim = slot.gateway;
+  if (victim === undefined) return;
+  slot.gateway = undefined;
+  await victim.kill();
+  await cut(victim.pid);
   done.kills += 1;
+  await start(slot);
 }
 
-async function hasWritten(index: number): Promise<boolean> {
-  const text = await readFile(ledgers[current[index] ?? 0] ?? '', 'utf8').catch(() => '');
-  return text.includes('\na ');
-}
-
-/** As if the machine had stopped in the middle of a write: a frame of an event that nobody acknowledged, cut anywhere. */
-async function tear(directories: readonly string[]): Promise<void> {
-  const frame = encodeFrames([encodeEvent(anEvent({ requestId: uuidv7(), caller: 'torn' }))]);
-  for (const name of directories) {
-    const segments = await readdir(join(spool, name)).catch(() => []);
-    const last = segments
+/** Loses any part of the newest segment, synced or not, as no crash does but a broken disk might. */
+async function cut(pid: number): Promise<void> {
+  for (const name of (await readdir(spool)).filter((each) => each.startsWith(`${pid}-`))) {
+    // The other gateway may be taking it over just now.
+    const files = await readdir(join(spool, name)).catch(() => []);
+    const last = files
       .filter((file) => file.endsWith('.seg'))
       .sort()
       .at(-1);
     if (last === undefined) continue;
-    const cut = 1 + Math.floor(Math.random() * (frame.length - 1));
-    const torn = await appendFile(join(spool, name, last), frame.subarray(0, cut)).then(
-      () => true,
-      () => false,
-    );
-    if (torn) done.torn += 1;
+    const path = join(spool, name, last);
+    try {
+      await truncate(path, Math.floor(Math.random() * (await stat(path)).size));
+      done.cutSpools += 1;
+    } catch {
+      // Taken over.
+    }
   }
 }
 
 /** `pg_ctl stop -m immediate`: no checkpoint, no good-bye. */
-async function crash(): Promise<void> {
+function crash(): void {
   if (server.pid === undefined) return;
   process.kill(server.pid, 'SIGQUIT');
   done.crashes += 1;
 }
 
-/** Long enough for two writers to fill the small disk. */
+/** No database until the spool's disk is full and calls are refused for it. */
 async function outage(): Promise<void> {
+  // Both have checked the callers' key lately: it goes on to be good.
+  await answers(50);
   await server.stop();
-  const deadline = performance.now() + 30_000;
-  while (performance.now() < deadline && smallDisk) {
-    await delay(200);
-    const notes = await Promise.all(
-      current.map((n) => readFile(ledgers[n] ?? '', 'utf8').catch(() => '')),
-    );
-    if (notes.every((text) => text.includes('\ns\n'))) break;
-  }
-  await delay(1_000);
+  const deadline = performance.now() + OUTAGE_MS;
+  const full = () => slots.some(({ gateway }) => gateway?.output().includes('ENOSPC'));
+  while (smallDisk && performance.now() < deadline && !full()) await delay(50);
+  const before = counts.answered.size;
+  await delay(FULL_DISK_MS);
+  done.diskFull ||= full();
+  done.answeredWhileFull += counts.answered.size - before;
   server = await EmbeddedPostgres.start({ dataDir: join(root, 'db'), logger });
   done.outages += 1;
 }
 
-async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-  const exited = once(child, 'exit');
-  child.kill(signal);
-  await exited;
-}
-
-interface Verdict {
-  readonly begun: number;
-  readonly acknowledged: number;
-  readonly stored: number;
-  readonly lost: number;
-  readonly twice: number;
-  readonly wrong: number;
-  /** Rollup keys that differ from the events. */
-  readonly differences: number;
-  /** Share of the upstream's true ledger that is missing: calls that were in flight when their process was killed. */
-  readonly missingCost: number;
-  readonly shed: number;
-  readonly faults: Readonly<Record<string, number>>;
-}
-
-async function judge(): Promise<Verdict> {
-  const acknowledged = new Map<string, number>();
-  const begun = new Map<string, number>();
-  const faults: Record<string, number> = {};
-  let shed = 0;
-  for (const path of ledgers) {
-    for (const line of (await readFile(path, 'utf8').catch(() => '')).split('\n')) {
-      const [kind, id = '', cost] = line.split(' ');
-      // A killed writer's last line may be cut.
-      if (kind === 'a' && cost !== undefined && begun.has(id))
-        acknowledged.set(id, begun.get(id) ?? 0);
-      if (kind === 'b' && cost !== undefined) begun.set(id, Number(cost));
-      if (kind === 'f') faults[id] = (faults[id] ?? 0) + 1;
-      if (kind === 's') shed += 1;
-    }
+/** One more gateway, when something is left that nobody has adopted or shipped. */
+async function drain(): Promise<void> {
+  for (let tries = 0; tries < 5 && (await readdir(spool)).length > 0; tries += 1) {
+    const slot: Slot = { starts: 0 };
+    await start(slot);
+    const left = async () => {
+      const names = await readdir(spool, { recursive: true });
+      return names.some((name) => /(adopted|closed|taken)-/.test(name));
+    };
+    while (await left()) await delay(50);
+    await slot.gateway?.stop();
   }
-  const db = await database();
-  const { rows } = await db.reports.query<{
-    request_id: string;
-    cost: number;
-    n: number;
-    days: Date;
-  }>(
-    `SELECT request_id, sum(cost_micro_usd)::int AS cost, count(*)::int AS n FROM token_usage GROUP BY 1`,
-  );
-  const stored = new Map(rows.map((row) => [row.request_id, row]));
-  const { rows: days } = await db.reports.query<{ day: Date }>(
-    `SELECT DISTINCT date_trunc('day', at, 'UTC') AS day FROM token_usage`,
-  );
-  let differences = 0;
-  for (const { day } of days) {
-    for (const { keys } of await new Reconciliation(db.writer).compare(day)) differences += keys;
-  }
-  await db.close();
-  let truth = 0;
-  let ours = 0;
-  for (const cost of begun.values()) truth += cost;
-  for (const { cost } of rows) ours += cost;
-  return {
-    begun: begun.size,
-    acknowledged: acknowledged.size,
-    stored: stored.size,
-    lost: [...acknowledged.keys()].filter((id) => !stored.has(id)).length,
-    twice: rows.filter((row) => row.n > 1).length,
-    wrong: [...acknowledged].filter(([id, cost]) => stored.has(id) && stored.get(id)?.cost !== cost)
-      .length,
-    differences,
-    missingCost: (truth - ours) / truth,
-    shed,
-    faults,
-  };
 }
 
-async function report(verdict: Verdict): Promise<void> {
+async function verdict(): Promise<Verdict> {
+  const settings = { url, poolMax: 2, dataDir: '', embedded: 'own' } as const;
+  const db = await Database.open({ settings, logger });
+  try {
+    return await judge(db, book, counts.answered);
+  } finally {
+    await db.close();
+  }
+}
+
+async function report(found: Verdict): Promise<void> {
   const seconds = Math.round((performance.now() - started) / 1000);
-  const result = { at: new Date().toISOString(), seconds, smallDisk, ...done, ...verdict };
+  const left = (await readdir(spool)).length;
+  const result = {
+    at: new Date().toISOString(),
+    seconds,
+    smallDisk,
+    ...done,
+    ...found,
+    refused: Object.fromEntries(counts.refused),
+    broken: counts.broken,
+    left,
+  };
+  const faults = found.lost + found.twice + found.wrong + found.differences + left;
+  process.exitCode = faults === 0 && found.differenceShare <= 0.001 ? 0 : 1;
   console.log(JSON.stringify(result));
   // The short run of the test suite leaves no file behind.
   if (args.name === '') return;
   await mkdir('benchmarks/results', { recursive: true });
   await writeFile(`benchmarks/results/${args.name}.json`, `${JSON.stringify(result, null, 2)}\n`);
-}
-
-function database(): Promise<Database> {
-  return Database.open({ settings: { url, poolMax: 2, dataDir: '', embedded: 'own' }, logger });
 }
 
 function urlOf({ address }: EmbeddedPostgres): string {

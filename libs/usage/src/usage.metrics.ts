@@ -11,6 +11,7 @@ export class UsageMetrics {
   readonly #saved: Counter<'by'>;
   readonly #rows: Counter;
   readonly #interrupted: Counter;
+  readonly #dropped: Counter;
   readonly #metrics: Metrics;
 
   constructor(metrics: Metrics) {
@@ -32,6 +33,11 @@ export class UsageMetrics {
     this.#rows = new Counter({
       name: 'sluice_usage_rows_total',
       help: 'Usage events written to the database.',
+      registers,
+    });
+    this.#dropped = new Counter({
+      name: 'sluice_usage_dropped_total',
+      help: 'Calls that cost nothing and were not recorded, because the disk was full.',
       registers,
     });
     this.#interrupted = new Counter({
@@ -60,6 +66,10 @@ export class UsageMetrics {
     if (saved.cache > 0) this.#saved.inc({ by: 'cache' }, microToUsd(saved.cache));
     if (saved.routing > 0) this.#saved.inc({ by: 'routing' }, microToUsd(saved.routing));
     if (saved.coalescing > 0) this.#saved.inc({ by: 'coalescing' }, microToUsd(saved.coalescing));
+  }
+
+  dropped(): void {
+    this.#dropped.inc();
   }
 
   shipped(rows: number): void {

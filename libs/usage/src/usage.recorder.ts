@@ -22,6 +22,11 @@ export class UsageRecorder {
    * @param notes of the call when it was noted; they have served then
    */
   async record(event: UsageEvent, notes?: OpenCallNotes): Promise<void> {
+    // With a full disk every new call is refused, and memory is for bills.
+    if (notes === undefined && event.costMicroUsd === 0 && this.spool.stalled) {
+      this.metrics.dropped();
+      return;
+    }
     this.metrics.count(event);
     await this.spool.append(encodeEvent(event));
     if (notes !== undefined) this.spool.ended(notes);

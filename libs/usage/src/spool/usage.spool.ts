@@ -111,7 +111,12 @@ export class UsageSpool {
     const limit = this.#options.maxBytes();
     const bytes = this.bytes + (this.#notes?.bytes ?? 0);
     this.#atLimit = bytes >= (this.#atLimit ? limit * REOPEN_AT : limit);
-    return this.#atLimit || (this.#writer?.stalled ?? false);
+    return this.#atLimit || this.stalled;
+  }
+
+  /** The disk takes nothing at the moment: events wait in memory. */
+  get stalled(): boolean {
+    return this.#writer?.stalled ?? false;
   }
 
   /** Bytes that were not shipped yet, on the disk and in memory. */

@@ -44,6 +44,8 @@ export type ChatEvent =
       readonly reason: FinishReason;
       /** The stop sequence that was met, when the provider says. */
       readonly stopSequence?: string;
+      /** We ended the answer ourselves, since a budget of the caller did not reach further. */
+      readonly stoppedBy?: 'budget';
     }
   /** Running total, never to be summed. */
   | { readonly type: 'usage'; readonly usage: Usage };

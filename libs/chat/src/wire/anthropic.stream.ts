@@ -9,7 +9,7 @@ import {
 } from '@sluice/kernel';
 import { anthropicError, messagesUsage, stopReason } from './anthropic.format.js';
 import { isObject } from './field.check.js';
-import { namedEvent, rawEvent } from './sse.format.js';
+import { namedEvent, rawEvent, stopNote } from './sse.format.js';
 import type { WireStream } from './wire-dialect.js';
 
 type Finish = Extract<ChatEvent, { type: 'finish' }>;
@@ -60,7 +60,7 @@ export class AnthropicStream implements WireStream {
         type: 'message_delta',
         delta: { stop_reason, stop_sequence },
         usage: messagesUsage(this.#usage),
-        ...(extra === undefined ? {} : { sluice: extra }),
+        ...stopNote(this.#finish, extra),
       }) +
       namedEvent({ type: 'message_stop' })
     );

@@ -8,7 +8,7 @@ import {
 import { isObject } from './field.check.js';
 import { chatFinish, chatUsage, reasoningDetail } from './openai-chat.format.js';
 import { openAiError } from './openai-error.format.js';
-import { dataEvent } from './sse.format.js';
+import { dataEvent, stopNote } from './sse.format.js';
 import type { WireStream } from './wire-dialect.js';
 
 /** Outside of JSON strings only: inside one the quotes are escaped. */
@@ -121,7 +121,10 @@ export class OpenAiChatStream implements WireStream {
           called: this.#called.has(event.choice),
           refused: this.#refused.has(event.choice),
         });
-        return this.#line([{ index: event.choice, delta: {}, logprobs: null, finish_reason }]);
+        return this.#line(
+          [{ index: event.choice, delta: {}, logprobs: null, finish_reason }],
+          stopNote(event),
+        );
       }
     }
   }
@@ -142,9 +145,9 @@ export class OpenAiChatStream implements WireStream {
     return this.#line([{ index, delta: whole, logprobs: logprobs ?? null, finish_reason: null }]);
   }
 
-  #line(choices: readonly unknown[]): string {
+  #line(choices: readonly unknown[], note: Readonly<Record<string, unknown>> = {}): string {
     const nothingYet = this.#includeUsage ? { usage: null } : {};
-    return dataEvent({ ...this.#envelope(), choices, ...nothingYet });
+    return dataEvent({ ...this.#envelope(), choices, ...nothingYet, ...note });
   }
 
   #envelope(): Record<string, unknown> {

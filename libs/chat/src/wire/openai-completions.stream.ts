@@ -2,7 +2,7 @@ import type { ChatCall, ChatChunk, ChatEvent, GatewayError, Usage } from '@sluic
 import { chatUsage } from './openai-chat.format.js';
 import { completionFinish, echoed, legacyLogprobs } from './openai-completions.format.js';
 import { openAiError } from './openai-error.format.js';
-import { dataEvent } from './sse.format.js';
+import { dataEvent, stopNote } from './sse.format.js';
 import type { WireStream } from './wire-dialect.js';
 
 /** Writes legacy completions SSE. */
@@ -66,21 +66,26 @@ export class OpenAiCompletionsStream implements WireStream {
         });
       }
       case 'finish':
-        return this.#line(event.choice, {
-          text: '',
-          logprobs: null,
-          finish_reason: completionFinish(event.reason),
-        });
+        return this.#line(
+          event.choice,
+          { text: '', logprobs: null, finish_reason: completionFinish(event.reason) },
+          stopNote(event),
+        );
       default:
         return '';
     }
   }
 
-  #line(index: number, choice: Record<string, unknown>): string {
+  #line(
+    index: number,
+    choice: Record<string, unknown>,
+    note: Readonly<Record<string, unknown>> = {},
+  ): string {
     return dataEvent({
       ...this.#envelope(),
       choices: [{ index, finish_reason: null, ...choice }],
       ...(this.#includeUsage ? { usage: null } : {}),
+      ...note,
     });
   }
 

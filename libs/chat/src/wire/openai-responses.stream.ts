@@ -3,7 +3,6 @@ import {
   type ChatCall,
   type ChatChunk,
   type ChatEvent,
-  type FinishReason,
   type GatewayError,
   type Usage,
 } from '@sluice/kernel';
@@ -23,7 +22,7 @@ import {
   type OutputItem,
   type ResponseState,
 } from './openai-responses.format.js';
-import { namedEvent, rawEvent } from './sse.format.js';
+import { namedEvent, rawEvent, stopNote } from './sse.format.js';
 import type { WireStream } from './wire-dialect.js';
 
 interface OpenText {
@@ -55,6 +54,8 @@ interface OpenCall {
   arguments: string;
 }
 
+type Finish = Extract<ChatEvent, { type: 'finish' }>;
+
 /** Writes Responses SSE: named events, each with the next `sequence_number`. */
 export class OpenAiResponsesStream implements WireStream {
   readonly #call: ChatCall;
@@ -63,9 +64,11 @@ export class OpenAiResponsesStream implements WireStream {
   #sequence = 0;
   #started = false;
   #framed = false;
+  /** `response.created` of an upstream whose frames are passed on: names the response when we must end it. */
+  #firstFrame: string | undefined;
   #heldEnd: { readonly event: string | undefined; readonly data: string } | undefined;
   #usage: Usage | undefined;
-  #finish: FinishReason = 'stop';
+  #finish: Finish = { type: 'finish', choice: 0, reason: 'stop' };
   readonly #output: OutputItem[] = [];
   #next = 0;
   #open: OpenMessage | OpenReasoning | undefined;
@@ -81,6 +84,7 @@ export class OpenAiResponsesStream implements WireStream {
     const { frame } = chunk;
     if (frame?.dialect === 'openai-responses') {
       this.#framed = true;
+      this.#firstFrame ??= frame.data;
       this.#sequence += 1;
       if (frame.event === 'response.completed' || frame.event === 'response.incomplete') {
         this.#heldEnd = { event: frame.event, data: frame.data };
@@ -102,15 +106,17 @@ export class OpenAiResponsesStream implements WireStream {
       const { event, data } = this.#heldEnd;
       return rawEvent(event, extra === undefined ? data : withSluice(data, extra));
     }
-    if (this.#framed && !this.#started) return '';
-    const incomplete = incompleteReason(this.#finish);
+    if (this.#framed && !this.#started && this.#finish.stoppedBy === undefined) return '';
+    const incomplete = incompleteReason(this.#finish.reason);
     const status = incomplete === undefined ? 'completed' : 'incomplete';
     const closing = this.#start() + this.#closeAll();
     return (
       closing +
       this.#emit(`response.${status}`, {
-        response: this.#response({ status, incomplete, usage: this.#usage ?? NO_USAGE }),
-        ...(extra === undefined ? {} : { sluice: extra }),
+        response: this.#named(
+          this.#response({ status, incomplete, usage: this.#usage ?? NO_USAGE }),
+        ),
+        ...stopNote(this.#finish, extra),
       })
     );
   }
@@ -144,7 +150,7 @@ export class OpenAiResponsesStream implements WireStream {
       case 'tool_call':
         return this.#tool(event);
       case 'finish':
-        this.#finish = event.reason;
+        this.#finish = event;
         return this.#closeAll();
     }
   }
@@ -302,6 +308,14 @@ export class OpenAiResponsesStream implements WireStream {
       this.#emit('response.created', { response }) +
       this.#emit('response.in_progress', { response })
     );
+  }
+
+  /** Our own end of an upstream's stream keeps the upstream's name for the response. */
+  #named(response: Record<string, unknown>): Record<string, unknown> {
+    if (this.#firstFrame === undefined) return response;
+    const first: unknown = JSON.parse(this.#firstFrame);
+    const theirs = isObject(first) && isObject(first.response) ? first.response : {};
+    return { ...response, ...(typeof theirs.id === 'string' ? { id: theirs.id } : {}) };
   }
 
   #response(

@@ -12,3 +12,12 @@ export function namedEvent(value: { readonly type: string } & Record<string, unk
 export function rawEvent(event: string | undefined, data: string): string {
   return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
 }
+
+/** The `sluice` field of a last event: the facts that were asked for, and who ended the answer when it was not the model. */
+export function stopNote(
+  finish: { readonly stoppedBy?: 'budget' } | undefined,
+  extra?: Readonly<Record<string, unknown>>,
+): { readonly sluice?: Readonly<Record<string, unknown>> } {
+  if (finish?.stoppedBy === undefined) return extra === undefined ? {} : { sluice: extra };
+  return { sluice: { ...extra, stopped_by: finish.stoppedBy } };
+}

@@ -163,6 +163,7 @@ export class AttemptStream implements AsyncIterableIterator<ChatChunk> {
       type: 'finish',
       choice,
       reason: 'length',
+      stoppedBy: 'budget',
     }));
     const spent = this.usage('completed');
     const chunk = ChatChunk.of(...finishes, { type: 'usage', usage: spent });

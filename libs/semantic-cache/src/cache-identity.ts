@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
 import { textOf, type ChatCall } from '@sluice/kernel';
-import { entryKey, exactKeyOf, IRRELEVANT_FIELDS } from './exact/request-key.js';
+import { entryKey, entryKeyOf, IRRELEVANT_FIELDS } from './exact/request-key.js';
 import { PUBLIC_SCOPE, ScopeNames, scopeSecret } from './exact/scope.js';
 
 export interface CacheIdentity {
@@ -38,13 +38,11 @@ export class CacheIdentities implements OnModuleInit {
     const scope = this.#names.of(call.caller, wide, this.#byTier);
     return {
       scope,
-      key: entryKey({
+      key: entryKeyOf(call, {
         version,
         scope,
         tenant: wide === 'global' ? '*' : call.caller.tenant,
         namespace: call.cache.namespace ?? DEFAULT_NAMESPACE,
-        model: call.model,
-        request: exactKeyOf(call),
       }),
     };
   }

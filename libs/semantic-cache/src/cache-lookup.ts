@@ -1,12 +1,12 @@
-import { Injectable } from '@nestjs/common';
-import { ConfigStore } from '@sluice/config';
-import { Clock, type ChatCall } from '@sluice/kernel';
+import { Injectable, Optional } from '@nestjs/common';
+import { ConfigStore, EnvironmentFlags } from '@sluice/config';
+import { Clock, FeatureFlags, type ChatCall } from '@sluice/kernel';
 import { CacheIdentities, type CacheIdentity } from './cache-identity.js';
 import { CacheStorage } from './cache-storage.js';
 import type { CacheClass } from './classification.js';
 import type { CachedAnswer } from './exact/cached-answer.js';
 import { LookupWatch } from './lookup-watch.js';
-import { questionOf } from './semantic/question.js';
+import { questionOf, type Question } from './semantic/question.js';
 import type { Candidate } from './semantic/semantic-tier.js';
 
 export interface Found {
@@ -20,6 +20,8 @@ export interface Elsewhere {
   readonly found?: Found;
   /** A near answer that was not served: worth comparing with what the caller gets instead. */
   readonly candidate?: Candidate;
+  /** What the semantic tier was asked. */
+  readonly question?: Question;
   readonly vetoes: readonly string[];
 }
 
@@ -29,13 +31,18 @@ const LONGEST_MS = 50;
 /** Asks the tiers in their order, within the time a miss may cost. */
 @Injectable()
 export class CacheLookup {
+  readonly flags: FeatureFlags;
+
   constructor(
     private readonly config: ConfigStore,
     private readonly clock: Clock,
     private readonly identities: CacheIdentities,
     private readonly storage: CacheStorage,
     private readonly watch: LookupWatch,
-  ) {}
+    @Optional() flags?: FeatureFlags,
+  ) {
+    this.flags = flags ?? new EnvironmentFlags(config);
+  }
 
   inMemory(call: ChatCall, identity: CacheIdentity): Found | undefined {
     const started = performance.now();
@@ -52,7 +59,10 @@ export class CacheLookup {
     const { semantic, version } = this.config.current.sluice.cache;
     const budget = Math.min(semantic.timeout, LONGEST_MS);
     const byMeaning =
-      kind.reach === 'semantic' && call.cache.mode === 'on' && semantic.enabled
+      kind.reach === 'semantic' &&
+      call.cache.mode === 'on' &&
+      semantic.enabled &&
+      this.flags.isOn('semantic_cache', call)
         ? this.#byMeaning(call, identity, version, budget)
         : undefined;
     const started = performance.now();
@@ -74,6 +84,10 @@ export class CacheLookup {
 
   now(): number {
     return this.clock.now();
+  }
+
+  get generation(): number {
+    return this.storage.clearings.generation;
   }
 
   async #second(
@@ -105,9 +119,13 @@ export class CacheLookup {
       this.watch.checks.admits(candidate, call.cache.threshold);
     this.watch.metrics.lookup('semantic', fits, performance.now() - started);
     if (fits)
-      return { found: { answer: candidate.answer, tier: 'semantic', candidate }, vetoes: [] };
+      return {
+        found: { answer: candidate.answer, tier: 'semantic', candidate },
+        question,
+        vetoes: [],
+      };
     if (vetoes.length > 0) this.watch.metrics.veto(vetoes);
-    return { ...(candidate === undefined ? {} : { candidate }), vetoes };
+    return { ...(candidate === undefined ? {} : { candidate }), question, vetoes };
   }
 
   #youngEnough(call: ChatCall, answer: CachedAnswer): boolean {

@@ -40,6 +40,7 @@ export class CacheMetrics {
   readonly #entries: Gauge;
   readonly #evictions: Counter;
   readonly #pressure: Counter;
+  readonly #dropped: Counter;
 
   constructor({ registry }: Metrics) {
     const registers = [registry];
@@ -81,6 +82,10 @@ export class CacheMetrics {
       'sluice_semantic_false_hit_rate',
       'Estimated share of wrong semantic hits.',
     );
+    this.#dropped = counter(
+      'sluice_cache_stores_dropped_total',
+      'Answers kept in memory alone because too many waited to be stored.',
+    );
     this.#pressure = counter(
       'sluice_cache_memory_pressure_total',
       'Times memory was short and the first tier halved.',
@@ -111,6 +116,10 @@ export class CacheMetrics {
 
   fault(tier: Tier): void {
     this.#faults.inc({ tier });
+  }
+
+  dropped(entries: number): void {
+    this.#dropped.inc(entries);
   }
 
   veto(reasons: readonly string[]): void {

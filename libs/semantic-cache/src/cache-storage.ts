@@ -1,20 +1,37 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ConfigStore, type CacheConfig } from '@sluice/config';
 import { Clock } from '@sluice/kernel';
 import { DeferredWork } from '@sluice/observability';
 import { CacheBindings } from './cache-bindings.js';
 import { CacheMetrics } from './cache-metrics.js';
+import { Clearings } from './clearings.js';
 import { SharedStores } from './shared-stores.js';
 import { makeEmbedder } from './embedders/embedder.catalogue.js';
-import { answerFromText, answerToText, type CachedAnswer } from './exact/cached-answer.js';
+import { answerFromText, answerToText, sizeOf, type CachedAnswer } from './exact/cached-answer.js';
 import { keyPattern, type ClearFilter } from './exact/key-pattern.js';
 import { MemoryTier } from './exact/memory-tier.js';
-import { SecondTier } from './exact/second-tier.js';
+import { SecondTier, type SecondTierEntry } from './exact/second-tier.js';
 import { ValueCodec } from './exact/value-codec.js';
+import type { Question } from './semantic/question.js';
 import { SemanticTier } from './semantic/semantic-tier.js';
+import { WriteQueue } from './write-queue.js';
 
 /** Longer answers are not worth the time it takes to write them down. */
 const MAX_ANSWER_CHARS = 1024 * 1024;
+
+/** Serialising goes on in another turn of the event loop after so many characters. */
+const SLICE_CHARS = 64 * 1024;
+
+/** An answer on its way to the tiers below memory. */
+export interface Stored {
+  readonly key: string;
+  readonly answer: CachedAnswer;
+  /** {@link Clearings.generation} when it was asked for. */
+  readonly generation: number;
+  /** Where the semantic tier is to have it, too. */
+  readonly question?: Question | undefined;
+}
 
 /** The three tiers and their lives: opened in the background, closed with the process. */
 @Injectable()
@@ -22,7 +39,9 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
   readonly memory: MemoryTier;
   readonly second: SecondTier;
   readonly semantic: SemanticTier;
+  readonly clearings = new Clearings();
   readonly #codec: ValueCodec;
+  readonly #queue: WriteQueue<Stored>;
 
   constructor(
     private readonly config: ConfigStore,
@@ -40,7 +59,12 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
       metrics.fault(tier);
       logger.warn({ tier, err: error }, 'cache fault, answered as a miss');
     };
-    this.second = new SecondTier(stores.second(), onFault('l2'));
+    this.second = new SecondTier(
+      stores.second(),
+      onFault('l2'),
+      this.#codec,
+      () => this.#settings.l2.compressAbove,
+    );
     this.semantic = new SemanticTier({
       store: stores.vectors(),
       codec: this.#codec,
@@ -48,6 +72,12 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
       logger,
       embedder: (wanted) => makeEmbedder(wanted, () => bindings.embeddings),
       onFault: onFault('semantic'),
+    });
+    this.#queue = new WriteQueue<Stored>({
+      name: 'cache store',
+      deferred,
+      write: (batch) => this.#write(batch),
+      onDropped: (entries) => metrics.dropped(entries),
     });
     bindings.onBound(() => this.#open());
     config.onChange(() => {
@@ -60,25 +90,30 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     this.#open();
     if (this.#settings.enabled && this.#settings.l2.enabled) {
-      this.deferred.run('open second cache tier', () => this.second.store.open?.());
+      this.deferred.run('open second cache tier', () => this.second.open());
     }
   }
 
   async onModuleDestroy(): Promise<void> {
-    await this.semantic.flush().catch(() => undefined);
+    await this.#queue.flush();
     await Promise.all([this.second.close(), this.semantic.close()]);
+  }
+
+  /** False only when {@link fromSecond} would certainly find nothing. */
+  mayBeInSecond(key: string): boolean {
+    return this.#settings.l2.enabled && this.second.mayHold(key);
   }
 
   /** The second tier's answer, promoted to memory. Anything unreadable is a miss. */
   async fromSecond(key: string, timeoutMs: number): Promise<CachedAnswer | undefined> {
-    if (!this.#settings.l2.enabled) return undefined;
-    const stored = await this.second.get(key, timeoutMs);
-    if (stored === undefined) return undefined;
+    if (!this.mayBeInSecond(key)) return undefined;
+    const { generation } = this.clearings;
+    const text = await this.second.get(key, timeoutMs);
+    if (text === undefined) return undefined;
     try {
-      const text = await this.#codec.decode(key, stored);
       const answer = answerFromText(text);
       if (answer.expiresAt <= this.clock.now()) return undefined;
-      this.memory.set(key, answer, text.length);
+      if (!this.clearings.hit(key, generation)) this.memory.set(key, answer, text.length);
       return answer;
     } catch {
       this.metrics.fault('l2');
@@ -86,41 +121,40 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  /** Into memory, at once: who asks the same next, a moment later, must hit. False when it is too large to keep. */
-  remember(key: string, answer: CachedAnswer): boolean {
-    const { length } = answer.wire?.json ?? answerToText(answer);
-    if (length > MAX_ANSWER_CHARS) return false;
-    this.memory.set(key, answer, length);
-    return true;
+  /**
+   * Into memory at once, because who asks the same next must hit; below soon, in a batch with others. Not when it is too large, or
+   * was cleared since it was asked for.
+   */
+  keep(stored: Stored): void {
+    const { key, answer, generation } = stored;
+    const size = sizeOf(answer);
+    if (size > MAX_ANSWER_CHARS || this.clearings.hit(key, generation)) return;
+    this.memory.set(key, answer, size);
+    this.#queue.add(stored);
   }
 
-  async store(key: string, answer: CachedAnswer): Promise<void> {
-    const text = answerToText(answer);
-    if (text.length > MAX_ANSWER_CHARS) return;
-    this.memory.set(key, answer, text.length);
-    const { enabled, compressAbove } = this.#settings.l2;
-    if (!enabled) return;
-    const value = await this.#codec.encode(key, text, compressAbove);
-    await this.second.set(key, value, answer.expiresAt - this.clock.now());
+  /** Resolves when all that was kept before is in the tiers below. */
+  written(): Promise<void> {
+    return this.#queue.flush();
   }
 
   async evict(key: string): Promise<void> {
+    this.clearings.note(key);
     this.memory.delete(key);
+    this.#queue.remove((queued) => queued === key);
+    await this.#queue.flush();
     await this.second.delete(key);
-  }
-
-  /** Only this process's memory: what other replicas do when one of them cleared. */
-  clearMemory(filter: ClearFilter): number {
-    const pattern = keyPattern(filter);
-    return this.memory.clear(pattern === undefined ? undefined : new RegExp(pattern, 'u'));
   }
 
   /** Everything that matches, in all tiers; gives how many entries went from each. Faults count as none. */
   async clear(filter: ClearFilter): Promise<{ l1: number; l2: number; semantic: number }> {
     const pattern = keyPattern(filter);
-    const l1 = this.clearMemory(filter);
-    // What is queued would come back after the clearing.
-    await this.semantic.flush().catch(() => undefined);
+    const expression = pattern === undefined ? undefined : new RegExp(pattern, 'u');
+    // From here on nothing that was asked for before is stored; what is being written is waited for, and goes.
+    this.clearings.note(expression);
+    const l1 = this.memory.clear(expression);
+    this.#queue.remove((key) => expression?.test(key) ?? true);
+    await this.#queue.flush();
     const [l2, semantic] = await Promise.all([
       this.#settings.l2.enabled ? this.#counted('l2', this.second.store.clearMatching(pattern)) : 0,
       this.semantic.status.state === 'open'
@@ -170,12 +204,37 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
     return this.config.current.sluice.cache;
   }
 
+  async #write(batch: readonly Stored[]): Promise<void> {
+    // Cleared while it waited, by this process or another replica.
+    const left = batch.filter(({ key, generation }) => !this.clearings.hit(key, generation));
+    if (this.#settings.l2.enabled) await this.second.set(await this.#entriesOf(left));
+    for (const { question, answer } of left) {
+      if (question !== undefined) this.semantic.keep(question, answer);
+    }
+    await this.#counted('semantic', this.semantic.flush());
+  }
+
+  async #entriesOf(batch: readonly Stored[]): Promise<SecondTierEntry[]> {
+    const entries: SecondTierEntry[] = [];
+    let written = 0;
+    for (const { key, answer } of batch) {
+      if (written > SLICE_CHARS) {
+        await nextTurn();
+        written = 0;
+      }
+      const text = answerToText(answer);
+      written += text.length;
+      entries.push({ key, text, ttlMs: answer.expiresAt - this.clock.now() });
+    }
+    return entries.filter(({ ttlMs }) => ttlMs > 0);
+  }
+
   #open(): void {
     if (!this.#settings.enabled) return;
     void this.semantic.open(this.#settings, this.config.current.sluice.embedders);
   }
 
-  async #counted(tier: 'l2' | 'semantic', work: Promise<number>): Promise<number> {
+  async #counted<T>(tier: 'l2' | 'semantic', work: Promise<T>): Promise<T | 0> {
     return work.catch(() => {
       this.metrics.fault(tier);
       return 0;

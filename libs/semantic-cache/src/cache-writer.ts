@@ -12,8 +12,8 @@ import type { CacheIdentity } from './cache-identity.js';
 import { CacheStorage } from './cache-storage.js';
 import { isPlainText, isStorable, ttlOf, type CacheClass } from './classification.js';
 import { ShadowChecks } from './control/shadow-checks.js';
-import { isSharable, type CachedAnswer } from './exact/cached-answer.js';
-import { questionOf } from './semantic/question.js';
+import { isSharable, wireOf, type CachedAnswer } from './exact/cached-answer.js';
+import { questionOf, type Question } from './semantic/question.js';
 import type { Candidate } from './semantic/semantic-tier.js';
 
 export interface Keeping {
@@ -23,6 +23,10 @@ export interface Keeping {
   readonly message: ChatMessage;
   readonly wire: WireBody | undefined;
   readonly cost: MicroUsd;
+  /** {@link Clearings.generation} when the call came. */
+  readonly generation: number;
+  /** What the look-up asked the semantic tier, where it did. */
+  readonly question: Question | undefined;
   /** When the look-up missed: who finds a younger entry than this was overtaken by a twin. */
   readonly since: number;
 }
@@ -30,6 +34,9 @@ export interface Keeping {
 /** Stores answers after their callers have them. */
 @Injectable()
 export class CacheWriter {
+  #arrived: Keeping[] = [];
+  #admission: Promise<void> | undefined;
+
   constructor(
     private readonly config: ConfigStore,
     private readonly clock: Clock,
@@ -38,30 +45,55 @@ export class CacheWriter {
     private readonly deferred: DeferredWork,
   ) {}
 
+  /** Takes it for later: the caller's answer goes first, and is out before the next request is read. */
   keep(keeping: Keeping): void {
-    const { call, identity, kind, message } = keeping;
+    if (this.#arrived.push(keeping) > 1) return;
+    this.#admission = new Promise((resolve) => {
+      setImmediate(() => {
+        this.#admit();
+        resolve();
+      });
+    });
+    this.deferred.run('cache admission', () => this.#admission);
+  }
+
+  /** Stores an operator's question for everybody. */
+  warm(keeping: Omit<Keeping, 'wire' | 'since' | 'question'>): void {
+    const { identity, generation, message } = keeping;
+    if (!isStorable(message)) return;
+    const answer = this.#answer({ ...keeping, wire: undefined, since: 0, question: undefined });
+    this.storage.keep({ key: identity.key, answer, generation });
+  }
+
+  /** Resolves when all that was handed over is in every tier. */
+  async written(): Promise<void> {
+    await this.#admission;
+    await this.storage.written();
+  }
+
+  #admit(): void {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    for (const keeping of arrived) this.#take(keeping);
+  }
+
+  #take(keeping: Keeping): void {
+    const { identity, message, generation } = keeping;
     if (!isStorable(message)) return;
     const twin = this.storage.memory.get(identity.key);
     // A follower of a coalesced run carries no cost: the leader's entry is the better one.
     if (twin !== undefined && twin.storedAt >= keeping.since && keeping.cost === 0) return;
     const answer = this.#answer(keeping);
     if (answer.expiresAt <= answer.storedAt) return;
-    if (!this.storage.remember(identity.key, answer)) return;
-    this.deferred.run('cache store', async () => {
-      await this.storage.store(identity.key, answer);
-      const { cache } = this.config.current.sluice;
-      if (kind.reach !== 'semantic' || call.cache.mode === 'exact' || !isPlainText(message)) return;
-      const question = questionOf(call, identity.scope, identity.key, cache.version);
-      if (this.storage.semantic.keep(question, answer)) await this.storage.semantic.flush();
-    });
+    const question = this.#question(keeping);
+    this.storage.keep({ key: identity.key, answer, generation, question });
   }
 
-  /** Stores an operator's question for everybody. */
-  warm(call: ChatCall, key: string, kind: CacheClass, message: ChatMessage, cost: MicroUsd): void {
-    if (!isStorable(message)) return;
-    const identity = { scope: '', key };
-    const answer = this.#answer({ call, identity, kind, message, wire: undefined, cost, since: 0 });
-    this.deferred.run('cache warm store', () => this.storage.store(key, answer));
+  #question({ call, identity, kind, message, question }: Keeping): Question | undefined {
+    if (kind.reach !== 'semantic' || call.cache.mode === 'exact') return undefined;
+    if (!isPlainText(message)) return undefined;
+    const { version } = this.config.current.sluice.cache;
+    return question ?? questionOf(call, identity.scope, identity.key, version);
   }
 
   compare(call: ChatCall, candidate: Candidate, message: ChatMessage): void {
@@ -76,7 +108,7 @@ export class CacheWriter {
     return {
       message,
       ...(wire?.dialect === call.dialect && isSharable(wire)
-        ? { wire: { ...wire, json: wire.json ?? JSON.stringify(wire.body) } }
+        ? { wire: wireOf(wire.dialect, wire.json ?? JSON.stringify(wire.body)) }
         : {}),
       costMicroUsd: cost,
       storedAt: now,

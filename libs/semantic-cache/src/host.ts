@@ -19,20 +19,25 @@ export interface CacheHost {
  * one writer and the one index that it can have. Nothing is opened before a worker asks.
  */
 export function cacheHost(config: ConfigStore, clock: Clock, logger: Logger): CacheHost {
-  const { SLUICE_DATA_DIR: dir } = config.env;
+  const { SLUICE_DATA_DIR: dir, CACHE_ENCRYPTION_KEY: encryptionKey } = config.env;
   const second = new SqliteKeyvStore({
     path: join(dir, 'cache.sqlite'),
     maxBytes: () => config.current.sluice.cache.l2.maxBytes,
+    encryptionKey,
+    compressAbove: () => config.current.sluice.cache.l2.compressAbove,
     clock,
     logger,
   });
-  const vectors = new EmbeddedVectorStore(join(dir, 'cache-vectors.sqlite'), logger);
+  const vectors = new EmbeddedVectorStore(join(dir, 'cache-vectors.sqlite'), logger, {
+    encryptionKey,
+  });
   return {
     services: {
       [SECOND_TIER_SERVICE]: {
         open: second.open.bind(second),
         get: second.get.bind(second),
         set: second.set.bind(second),
+        setMany: second.setMany.bind(second),
         delete: second.delete.bind(second),
         clearMatching: second.clearMatching.bind(second),
         sweep: second.sweep.bind(second),

@@ -37,9 +37,12 @@ export class SemanticCacheInterceptor extends ChatInterceptor {
 
   async around(call: ChatCall, next: ChatHandler): Promise<ChatReply> {
     const settings = this.config.current.sluice.cache;
-    if (isBypassed(call, settings, this.config.env.flags)) return bypass(call, next);
+    if (!this.lookups.flags.isOn('response_cache', call) || isBypassed(call, settings)) {
+      return bypass(call, next);
+    }
     if (call.route === WARM_ROUTE) return this.#warm(call, next, settings);
     const identity = this.identities.of(call);
+    const { generation } = this.lookups;
     const fresh = call.cache.noCache || call.cache.mode === 'refresh';
     if (!fresh) {
       const held = this.lookups.inMemory(call, identity);
@@ -71,6 +74,8 @@ export class SemanticCacheInterceptor extends ChatInterceptor {
           wire: reply.wire,
           cost: end.costMicroUsd,
           since,
+          generation,
+          question: nearest.question,
         });
         if (nearest.candidate !== undefined) this.writer.compare(call, nearest.candidate, message);
       },
@@ -98,25 +103,24 @@ export class SemanticCacheInterceptor extends ChatInterceptor {
   async #warm(call: ChatCall, next: ChatHandler, settings: CacheConfig): Promise<ChatReply> {
     const key = this.identities.warm(call);
     const kind = classOf(call, settings);
+    const { generation } = this.lookups;
     call.journal.cache = { verdict: 'miss' };
     const reply = await next(call);
     if (key === undefined || kind.reach === 'never') return reply;
     return reply.observe({
       onEnd: (end) => {
         const message = completed(end);
-        if (message !== undefined) this.writer.warm(call, key, kind, message, end.costMicroUsd);
+        if (message === undefined) return;
+        const identity = { scope: '', key };
+        this.writer.warm({ call, identity, kind, message, cost: end.costMicroUsd, generation });
       },
     });
   }
 }
 
-function isBypassed(
-  call: ChatCall,
-  settings: CacheConfig,
-  flags: Readonly<Record<string, boolean>>,
-): boolean {
+function isBypassed(call: ChatCall, settings: CacheConfig): boolean {
   const { mode, noStore, asked } = call.cache;
-  if (!settings.enabled || flags.cache === false || mode === 'off' || noStore) return true;
+  if (!settings.enabled || mode === 'off' || noStore) return true;
   const { temperature } = call.body;
   const hot = typeof temperature === 'number' && temperature > settings.maxTemperature;
   return hot && !(mode === 'on' && asked === true);

@@ -44,7 +44,7 @@ export class SharedStores {
   ) {}
 
   second(): SecondTierStore {
-    const { REDIS_URL, SLUICE_DATA_DIR } = this.config.env;
+    const { REDIS_URL, SLUICE_DATA_DIR, CACHE_ENCRYPTION_KEY } = this.config.env;
     const { redis: RedisStore } = this.servers;
     if (REDIS_URL !== undefined && RedisStore !== undefined && this.redis.enabled) {
       return new RedisStore(REDIS_URL, this.redis);
@@ -53,19 +53,23 @@ export class SharedStores {
     return new SqliteKeyvStore({
       path: join(SLUICE_DATA_DIR, 'cache.sqlite'),
       maxBytes: () => this.config.current.sluice.cache.l2.maxBytes,
+      encryptionKey: CACHE_ENCRYPTION_KEY,
+      compressAbove: () => this.config.current.sluice.cache.l2.compressAbove,
       clock: this.clock,
       logger: this.logger,
     });
   }
 
   vectors(): VectorStore {
-    const { QDRANT_URL, QDRANT_API_KEY, SLUICE_DATA_DIR } = this.config.env;
+    const { QDRANT_URL, QDRANT_API_KEY, SLUICE_DATA_DIR, CACHE_ENCRYPTION_KEY } = this.config.env;
     const { qdrant: QdrantStore } = this.servers;
     if (QDRANT_URL !== undefined && QdrantStore !== undefined) {
       return new QdrantStore({ url: QDRANT_URL, apiKey: QDRANT_API_KEY });
     }
     if (this.link.enabled) return new MachineVectorStore(this.link);
     // A file of its own: two writers would wait for each other, and a damaged one is set aside alone.
-    return new EmbeddedVectorStore(join(SLUICE_DATA_DIR, 'cache-vectors.sqlite'), this.logger);
+    return new EmbeddedVectorStore(join(SLUICE_DATA_DIR, 'cache-vectors.sqlite'), this.logger, {
+      encryptionKey: CACHE_ENCRYPTION_KEY,
+    });
   }
 }

@@ -83,6 +83,7 @@ export class CacheWorld {
   readonly storage: CacheStorage;
   readonly identities: CacheIdentities;
   readonly checks: ShadowChecks;
+  readonly writer: CacheWriter;
   readonly interceptor: SemanticCacheInterceptor;
   upstreamCalls = 0;
 
@@ -95,11 +96,12 @@ export class CacheWorld {
     this.checks = new ShadowChecks(config, bindings, deferred, metrics, new SeededChance());
     const predictor = new PredictiveWarmer(config, this.storage, deferred);
     const watch = new LookupWatch(metrics, this.checks, predictor);
+    this.writer = new CacheWriter(config, clock, this.storage, this.checks, deferred);
     this.interceptor = new SemanticCacheInterceptor(
       config,
       this.identities,
       new CacheLookup(config, clock, this.identities, this.storage, watch),
-      new CacheWriter(config, clock, this.storage, this.checks, deferred),
+      this.writer,
       new RecentHits(config),
     );
   }
@@ -132,9 +134,15 @@ export class CacheWorld {
     });
     const took = performance.now() - started;
     const read = await readReply(reply);
-    await this.deferred.drain(5000);
+    await this.settle();
     const part = read.choices[0]?.parts.find((p) => p.type === 'text');
     return { message: read, text: part?.text ?? '', fact: call.journal.cache, reply, took };
+  }
+
+  /** Waits until everything is stored and checked that the calls so far have left behind. */
+  async settle(): Promise<void> {
+    await this.writer.written();
+    await this.deferred.drain(5000);
   }
 
   /** A restart of the process: memory is empty, the stores are as they were. */

@@ -9,8 +9,9 @@ const [file, path, kind] = process.argv.slice(1);
 const worker = new Worker(file, { workerData: { path, role: 'writer' } });
 let round = 0;
 const send = (method, args) => worker.postMessage({ id: round, method, args });
-worker.on('message', ({ error }) => {
+worker.on('message', ({ error, notice }) => {
   if (error) throw new Error(error);
+  if (notice) return;
   process.stdout.write(round + '\\n');
   round++;
   const value = String(round).padStart(8, '0').repeat(2000);

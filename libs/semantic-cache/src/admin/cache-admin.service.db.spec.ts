@@ -90,9 +90,8 @@ async function replica(connection: RedisConnection = new DisabledRedisConnection
   const keep = async (tenant: string, text: string): Promise<Question> => {
     const key = keyOf(tenant, text);
     const question = { text, context: '', scope: tenant, fingerprint: 'f', key };
-    await storage.store(key, answer());
-    storage.semantic.keep(question, answer());
-    await storage.semantic.flush();
+    storage.keep({ key, answer: answer(), generation: storage.clearings.generation, question });
+    await storage.written();
     return question;
   };
   return { admin, storage, recent, checks, keep, config };

@@ -54,8 +54,12 @@ export class ClearChannel implements OnModuleInit, OnModuleDestroy {
     try {
       const told = JSON.parse(text) as Told;
       if (told.from === this.#me) return;
-      if (told.key === undefined) this.storage.clearMemory(told);
-      else this.storage.memory.delete(told.key);
+      // In all tiers: what was on its way here when another replica cleared must not come after.
+      const { key } = told;
+      const gone = key === undefined ? this.storage.clear(told) : this.storage.evict(key);
+      gone.catch((error: unknown) => {
+        this.logger.warn({ err: error }, 'what another replica cleared could not be cleared here');
+      });
     } catch (error) {
       this.logger.warn({ err: error }, 'unreadable message on the clearing channel');
     }

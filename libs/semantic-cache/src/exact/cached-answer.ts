@@ -34,34 +34,55 @@ export function isSharable(wire: WireBody): boolean {
   });
 }
 
-/** As JSON text. The wire body travels as its own text, so that a hit repeats it byte for byte. */
+/** A body that is parsed only when somebody asks: a hit hands on its text. */
+export function wireOf(dialect: WireBody['dialect'], json: string): WireBody {
+  let body: WireBody['body'] | undefined;
+  return {
+    dialect,
+    json,
+    get body() {
+      body ??= JSON.parse(json) as WireBody['body'];
+      return body;
+    },
+  };
+}
+
+/**
+ * As text: one line of JSON; then, where there is a wire body, a line with its dialect and the body word for word. JSON has no line
+ * breaks outside strings, and escapes those within.
+ */
 export function answerToText(answer: CachedAnswer): string {
   const { wire, ...rest } = answer;
-  return JSON.stringify(
-    wire === undefined
-      ? rest
-      : { ...rest, wire: { dialect: wire.dialect, json: wire.json ?? JSON.stringify(wire.body) } },
-  );
+  const head = JSON.stringify(rest);
+  if (wire === undefined) return head;
+  return `${head}\n${wire.dialect}\n${wire.json ?? JSON.stringify(wire.body)}`;
 }
 
 /** @throws when the text is not an answer: the caller treats that as a miss. */
 export function answerFromText(text: string): CachedAnswer {
-  const read = JSON.parse(text) as Omit<CachedAnswer, 'wire'> & {
-    wire?: { dialect: WireBody['dialect']; json: string };
-  };
+  const end = text.indexOf('\n');
+  const read = JSON.parse(end < 0 ? text : text.slice(0, end)) as CachedAnswer;
   if (!Array.isArray(read.message.choices) || typeof read.expiresAt !== 'number') {
     throw new TypeError('not a cached answer');
   }
-  const { wire, ...rest } = read;
-  if (wire === undefined) return rest;
-  return {
-    ...rest,
-    wire: {
-      dialect: wire.dialect,
-      json: wire.json,
-      body: JSON.parse(wire.json) as Readonly<Record<string, unknown>>,
-    },
-  };
+  if (end < 0) return read;
+  const bar = text.indexOf('\n', end + 1);
+  // Written by answerToText, and whole: the codec has checked.
+  const dialect = text.slice(end + 1, bar) as WireBody['dialect'];
+  return { ...read, wire: wireOf(dialect, text.slice(bar + 1)) };
+}
+
+/** About how many characters the answer takes as text, without making it. */
+export function sizeOf({ message, wire }: CachedAnswer): number {
+  let size = 512 + (wire?.json?.length ?? 0);
+  for (const { parts, logprobs } of message.choices) {
+    if (logprobs !== undefined) size += JSON.stringify(logprobs).length;
+    for (const part of parts) {
+      if ('text' in part) size += part.text.length + 64;
+      else size += JSON.stringify(part).length;
+    }
+  }
+  return size;
 }
 
 const chunksOf = new WeakMap<ChatMessage, readonly ChatChunk[]>();

@@ -22,20 +22,33 @@ export const IRRELEVANT_FIELDS: ReadonlySet<string> = new Set([
 const known = new WeakMap<ChatCall, string>();
 
 /**
- * SHA-256 (hex) over everything in the request that changes the answer, whoever asks: dialect, model,
- * forwarded headers and the body in canonical form. Scope is not in it: see {@link entryKey}.
+ * Everything in the request that changes the answer, whoever asks, as one text: dialect, model, forwarded headers and
+ * the body in canonical form. Scope is not in it: see {@link entryKey}.
+ */
+export function requestText(call: ChatCall): string {
+  return (
+    `${call.dialect}\n${JSON.stringify(call.model)}\n${call.unsupported}\n` +
+    `${canonicalJson(call.forwardHeaders)}\n${canonicalObject(call.body, IRRELEVANT_FIELDS)}`
+  );
+}
+
+/**
+ * A digest of {@link requestText}: equal for calls of one caller that ask the same. Each call is read and hashed once: where the
+ * cache has made its {@link entryKey} already, that is the digest.
  */
 export function exactKeyOf(call: ChatCall): string {
   let key = known.get(call);
   if (key === undefined) {
-    key = hash(
-      'sha256',
-      `${call.dialect}\n${JSON.stringify(call.model)}\n${call.unsupported}\n` +
-        `${canonicalJson(call.forwardHeaders)}\n${canonicalObject(call.body, IRRELEVANT_FIELDS)}`,
-      'hex',
-    );
+    key = hash('sha256', requestText(call), 'hex');
     known.set(call, key);
   }
+  return key;
+}
+
+/** As {@link entryKey}, and remembered as the call's {@link exactKeyOf}. */
+export function entryKeyOf(call: ChatCall, parts: Omit<KeyParts, 'model' | 'request'>): string {
+  const key = entryKey({ ...parts, model: call.model, request: requestText(call) });
+  known.set(call, key);
   return key;
 }
 
@@ -47,7 +60,7 @@ export interface KeyParts {
   readonly tenant: string;
   readonly namespace: string;
   readonly model: string;
-  /** {@link exactKeyOf}, or another digest of the request. */
+  /** {@link requestText}, or a digest that stands for the request. */
   readonly request: string;
 }
 
@@ -58,14 +71,8 @@ export interface KeyParts {
 export function entryKey(parts: KeyParts): string {
   const digest = hash(
     'sha256',
-    JSON.stringify([
-      parts.version,
-      parts.scope,
-      parts.tenant,
-      parts.namespace,
-      parts.model,
-      parts.request,
-    ]),
+    // JSON escapes line breaks: where the parts end cannot be forged.
+    `${JSON.stringify([parts.version, parts.scope, parts.tenant, parts.namespace, parts.model])}\n${parts.request}`,
     'hex',
   );
   return `${label(parts.tenant)}:${label(parts.namespace)}:${label(parts.model)}:${digest}`;

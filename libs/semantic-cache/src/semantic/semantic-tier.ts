@@ -1,28 +1,15 @@
 import type { CacheConfig, EmbedderConfig } from '@sluice/config';
 import type { Clock } from '@sluice/kernel';
 import type { Logger } from '@sluice/observability';
-import { judge } from '../decision/decision.js';
 import type { Embedder } from '../embedders/embedder.js';
 import { selfTest } from '../embedders/self-test.js';
-import { answerFromText, answerToText, type CachedAnswer } from '../exact/cached-answer.js';
+import { answerToText, type CachedAnswer } from '../exact/cached-answer.js';
 import type { ValueCodec } from '../exact/value-codec.js';
 import type { VectorMatch, VectorPoint, VectorStore } from '../stores/vector-store.js';
-import { contextGate, pointId, type Question } from './question.js';
+import { NeighbourReader, type SemanticFinding } from './neighbour-reader.js';
+import { pointId, type Question } from './question.js';
 
-/** A stored answer that may fit. */
-export interface Candidate {
-  readonly id: string;
-  readonly answer: CachedAnswer;
-  readonly score: number;
-  readonly verbatim: boolean;
-}
-
-export interface SemanticFinding {
-  /** The best candidate that no guard refuses, served or not. */
-  readonly candidate: Candidate | undefined;
-  /** Why nearer ones were refused. */
-  readonly vetoes: readonly string[];
-}
+export type { Candidate } from './neighbour-reader.js';
 
 export interface SemanticTierParts {
   readonly store: VectorStore;
@@ -39,12 +26,14 @@ export interface SemanticStatus {
   readonly embedder: string;
 }
 
+interface QuestionVectors {
+  readonly embedder: Embedder;
+  readonly message: Float32Array;
+  readonly context: Float32Array | undefined;
+}
+
 const NOTHING: SemanticFinding = { candidate: undefined, vetoes: [] };
 const NEIGHBOURS = 8;
-/** Below this similarity nothing is worth reading. */
-const WORTH_READING = 0.3;
-/** A refused near match is worth telling about only when it was near. */
-const WORTH_TELLING = 0.6;
 const REOPEN_MS = 30_000;
 const MAX_PENDING = 1000;
 const BATCH = 64;
@@ -59,9 +48,14 @@ export class SemanticTier {
   #wanted = '';
   #openedAt = -Infinity;
   #restUntil = -Infinity;
+  readonly #reader: NeighbourReader;
   #pending: { question: Question; answer: CachedAnswer }[] = [];
+  /** Of questions that were looked up: storing their answers need not embed them again. */
+  readonly #vectors = new WeakMap<Question, QuestionVectors>();
 
-  constructor(private readonly parts: SemanticTierParts) {}
+  constructor(private readonly parts: SemanticTierParts) {
+    this.#reader = new NeighbourReader(parts);
+  }
 
   get status(): SemanticStatus {
     return this.#status;
@@ -109,6 +103,7 @@ export class SemanticTier {
   async lookup(question: Question, timeoutMs: number): Promise<SemanticFinding> {
     const embedder = this.#embedder;
     if (this.#status.state !== 'open' || embedder === undefined) return NOTHING;
+    if (!this.parts.store.mayHold(question.scope, question.fingerprint)) return NOTHING;
     const started = performance.now();
     if (started < this.#restUntil) return NOTHING;
     let timer: NodeJS.Timeout | undefined;
@@ -140,12 +135,9 @@ export class SemanticTier {
       const batch = this.#pending.splice(0, BATCH);
       const embedder = this.#embedder;
       if (embedder === undefined) return;
-      const texts = batch.flatMap(({ question }) => [question.text, question.context]);
-      const known = [...new Set(texts)].filter((text) => text !== '');
-      const vectors = await embedder.embed(known, 10_000);
-      const vectorOf = new Map(known.map((text, i) => [text, vectors[i]]));
+      await this.#embed(embedder, batch);
       const points = await Promise.all(
-        batch.map((item) => this.#point(item.question, item.answer, vectorOf)),
+        batch.map((item) => this.#point(embedder, item.question, item.answer)),
       );
       await this.parts.store.upsert(points.filter((point) => point !== undefined));
     }
@@ -209,6 +201,7 @@ export class SemanticTier {
     const started = performance.now();
     const [message, context] = await embedder.embed(texts, timeoutMs);
     if (message === undefined) return [];
+    this.#vectors.set(question, { embedder, message, context });
     return this.parts.store.search({
       scope: question.scope,
       fingerprint: question.fingerprint,
@@ -220,6 +213,26 @@ export class SemanticTier {
     });
   }
 
+  /** Finds the vectors of the questions that no look-up has left any of. */
+  async #embed(embedder: Embedder, batch: readonly { question: Question }[]): Promise<void> {
+    const bare = batch.filter(({ question }) => this.#vectorsOf(embedder, question) === undefined);
+    const texts = new Set(bare.flatMap(({ question }) => [question.text, question.context]));
+    texts.delete('');
+    if (texts.size === 0) return;
+    const vectors = await embedder.embed([...texts], 10_000);
+    const vectorOf = new Map([...texts].map((text, i) => [text, vectors[i]]));
+    for (const { question } of bare) {
+      const message = vectorOf.get(question.text);
+      if (message === undefined) continue;
+      this.#vectors.set(question, { embedder, message, context: vectorOf.get(question.context) });
+    }
+  }
+
+  #vectorsOf(embedder: Embedder, question: Question): QuestionVectors | undefined {
+    const known = this.#vectors.get(question);
+    return known?.embedder === embedder ? known : undefined;
+  }
+
   async #find(
     embedder: Embedder,
     question: Question,
@@ -228,58 +241,29 @@ export class SemanticTier {
   ): Promise<SemanticFinding> {
     const left = timeoutMs - (performance.now() - started);
     const matches = await this.#search(embedder, question, NEIGHBOURS, left);
-    const gate = contextGate(question.text);
-    const told = new Set<string>();
-    let best: { match: VectorMatch; score: number; verbatim: boolean } | undefined;
-    for (const match of matches) {
-      if (!(match.similarity >= WORTH_READING) || match.expiresAt <= this.parts.clock.now())
-        continue;
-      const text = await this.#readable(match);
-      if (text === undefined) continue;
-      const found = judge(question.text, text, match.similarity, embedder.kind);
-      const reasons: string[] = [...found.vetoes];
-      if (match.context < gate) reasons.push('context');
-      if (reasons.length > 0) {
-        if (match.similarity >= WORTH_TELLING) for (const reason of reasons) told.add(reason);
-      } else if (best === undefined || found.score > best.score) {
-        best = { match, score: found.score, verbatim: found.verbatim };
-      }
-    }
-    if (best === undefined) return { candidate: undefined, vetoes: [...told] };
-    const { match, score, verbatim } = best;
-    const answer = answerFromText(await this.parts.codec.decode(match.id, match.answer));
-    return { candidate: { id: match.id, answer, score, verbatim }, vetoes: [...told] };
-  }
-
-  /** Undefined for what was sealed under another key, or torn: the neighbours can still be read. */
-  async #readable(match: VectorMatch): Promise<string | undefined> {
-    try {
-      return await this.parts.codec.decode(match.id, match.text);
-    } catch (error) {
-      this.parts.onFault(error);
-      return undefined;
-    }
+    return this.#reader.read(question, matches, embedder.kind);
   }
 
   async #point(
+    embedder: Embedder,
     question: Question,
     answer: CachedAnswer,
-    vectors: ReadonlyMap<string, Float32Array | undefined>,
   ): Promise<VectorPoint | undefined> {
-    const message = vectors.get(question.text);
-    if (message === undefined) return undefined;
-    const context = vectors.get(question.context);
+    const vectors = this.#vectorsOf(embedder, question);
+    if (vectors === undefined) return undefined;
     const id = pointId(question.key);
-    const { codec } = this.parts;
+    const { codec, store } = this.parts;
+    const encoded = (text: string, above: number): Promise<string> | string =>
+      store.encodes ? text : codec.encode(id, text, above);
     return {
       id,
       scope: question.scope,
       fingerprint: question.fingerprint,
       key: question.key,
-      message,
-      ...(context === undefined ? {} : { context }),
-      text: await codec.encode(id, question.text, Infinity),
-      answer: await codec.encode(id, answerToText(answer), 1024),
+      message: vectors.message,
+      ...(vectors.context === undefined ? {} : { context: vectors.context }),
+      text: await encoded(question.text, Infinity),
+      answer: await encoded(answerToText(answer), 1024),
       storedAt: answer.storedAt,
       expiresAt: answer.expiresAt,
     };

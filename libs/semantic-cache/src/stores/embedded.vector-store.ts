@@ -1,4 +1,5 @@
 import type { Logger } from '@sluice/observability';
+import { KeyFilter } from '../exact/key-filter.js';
 import { WorkerThread } from '../worker-thread.js';
 import {
   VectorStore,
@@ -8,19 +9,51 @@ import {
   type VectorSpace,
 } from './vector-store.js';
 
+export interface Sealing {
+  readonly encryptionKey: string | undefined;
+}
+
 /** Vectors in this process: usearch and SQLite in a thread of their own. Survives restarts and kill -9. */
 export class EmbeddedVectorStore extends VectorStore {
+  override readonly encodes: boolean;
   readonly #thread: WorkerThread;
+  /** What a new thread begins with: one that died is replaced at the next call. */
+  readonly #data: {
+    readonly path: string;
+    readonly sealing: Sealing | undefined;
+    space?: VectorSpace;
+  };
+  /** Of scopes and fingerprints that have points; undefined until all points are in the index. */
+  #filter: KeyFilter | undefined;
+  /** Names with the number of the batch that brought them, as long as the filter's maker may not have seen it. */
+  readonly #unseen = new Map<string, number>();
+  #batches = 0;
 
-  constructor(path: string, logger: Logger) {
+  /** @param sealing without it points come packed and sealed already */
+  constructor(path: string, logger: Logger, sealing?: Sealing) {
     super();
-    this.#thread = new WorkerThread('./vector.worker', import.meta.url, { path }, (notice) =>
-      logger.error(notice, 'the file of the semantic cache is damaged and was set aside'),
+    this.encodes = sealing !== undefined;
+    this.#data = { path, sealing };
+    this.#thread = new WorkerThread(
+      './vector.worker',
+      import.meta.url,
+      this.#data,
+      ({ partitions, batch, ...notice }) => {
+        // What the worker says of partitions are the words of a filter.
+        if (partitions !== undefined) this.#indexed(partitions as Uint32Array, Number(batch));
+        else logger.error(notice, 'the file of the semantic cache is damaged and was set aside');
+      },
     );
   }
 
+  override mayHold(scope: string, fingerprint: string): boolean {
+    return this.#filter?.has(`${scope}/${fingerprint}`) ?? true;
+  }
+
   async open(space: VectorSpace): Promise<void> {
+    this.#filter = undefined;
     await this.#thread.call('open', space);
+    this.#data.space = space;
   }
 
   search(query: VectorQuery): Promise<VectorMatch[]> {
@@ -29,7 +62,13 @@ export class EmbeddedVectorStore extends VectorStore {
   }
 
   async upsert(points: readonly VectorPoint[]): Promise<void> {
-    await this.#thread.call('upsert', { points }, 10_000);
+    const batch = ++this.#batches;
+    for (const { scope, fingerprint } of points) {
+      const name = `${scope}/${fingerprint}`;
+      this.#filter?.add(name);
+      this.#unseen.set(name, batch);
+    }
+    await this.#thread.call('upsert', { points, batch }, 10_000);
   }
 
   async remove(ids: readonly string[]): Promise<void> {
@@ -50,5 +89,15 @@ export class EmbeddedVectorStore extends VectorStore {
 
   close(): Promise<void> {
     return this.#thread.close();
+  }
+
+  /** Everything up to `batch` is in the index now, and these are its partitions. */
+  #indexed(words: Uint32Array, batch: number): void {
+    const filter = new KeyFilter(words);
+    for (const [name, brought] of this.#unseen) {
+      if (brought <= batch) this.#unseen.delete(name);
+      else filter.add(name);
+    }
+    this.#filter = filter;
   }
 }

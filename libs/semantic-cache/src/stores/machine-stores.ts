@@ -16,6 +16,7 @@ export const VECTORS_SERVICE = 'cache.vectors';
 
 /** The second tier that the owner of this machine keeps for all its workers: one file, one writer. */
 export class MachineKeyvStore implements SecondTierStore {
+  readonly encodes = true;
   opts: Record<string, unknown> = {};
   namespace?: string | undefined;
 
@@ -29,6 +30,9 @@ export class MachineKeyvStore implements SecondTierStore {
   }
   set(key: string, value: unknown, ttl?: number): Promise<boolean> {
     return this.#call('set', key, value, ttl);
+  }
+  setMany(entries: readonly { key: string; value: unknown; ttl?: number }[]): Promise<void> {
+    return this.#call('setMany', entries);
   }
   delete(key: string): Promise<boolean> {
     return this.#call('delete', key);
@@ -60,6 +64,8 @@ export class MachineKeyvStore implements SecondTierStore {
 
 /** The vectors that the owner of this machine keeps for all its workers: one index, one file. */
 export class MachineVectorStore extends VectorStore {
+  override readonly encodes = true;
+
   constructor(private readonly link: MachineLink) {
     super();
   }

@@ -4,6 +4,7 @@ import { LiveRedisConnection, startTestRedis, type TestRedis } from '@sluice/red
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { SecondTier } from '../exact/second-tier.js';
+import { ValueCodec } from '../exact/value-codec.js';
 import { RedisKeyvStore } from './redis-keyv.store.js';
 
 let redis: TestRedis;
@@ -63,19 +64,27 @@ describe('the Redis store', () => {
 describe('the second tier on Redis', () => {
   const tier = (of = store) => {
     const faults: unknown[] = [];
-    return { second: new SecondTier(of, (error) => faults.push(error)), faults };
+    return {
+      second: new SecondTier(
+        of,
+        (error) => faults.push(error),
+        new ValueCodec(undefined),
+        () => 1024,
+      ),
+      faults,
+    };
   };
 
   it('gives back what was stored, word for word', async () => {
     const { second, faults } = tier();
     const value = `p1a2b3c4:{"quote":"\\"|é ${'x'.repeat(5000)}"}`;
-    await second.set('k', value, 60_000);
+    await second.set([{ key: 'k', text: value, ttlMs: 60_000 }]);
     expect(await second.get('k', 500)).toBe(value);
     expect(await house.command(['KEYS', '*'])).toEqual(['sluice:cache:k']);
     expect((await store.stats()).entries).toBe(1);
     expect(await store.clearMatching('^k$')).toBe(1);
     expect(await second.get('k', 500)).toBeUndefined();
-    await second.set('k', value, 60_000);
+    await second.set([{ key: 'k', text: value, ttlMs: 60_000 }]);
     await second.delete('k');
     expect(await second.get('k', 500)).toBeUndefined();
     expect(faults).toEqual([]);
@@ -91,7 +100,7 @@ describe('the second tier on Redis', () => {
 
   it('misses within its time while Redis is frozen, and hits when it has thawed', async () => {
     const { second, faults } = tier();
-    await second.set('k', 'value', 60_000);
+    await second.set([{ key: 'k', text: 'value', ttlMs: 60_000 }]);
     redis.freeze();
     try {
       const started = performance.now();
@@ -118,7 +127,7 @@ describe('the second tier on Redis', () => {
     const { second, faults } = tier();
     const started = performance.now();
     expect(await second.get('k', 50)).toBeUndefined();
-    await second.set('k', 'value', 1000);
+    await second.set([{ key: 'k', text: 'value', ttlMs: 1000 }]);
     expect(performance.now() - started).toBeLessThan(300);
     expect(faults.length).toBeGreaterThan(0);
 
@@ -126,7 +135,7 @@ describe('the second tier on Redis', () => {
     await untilUp(house);
     for (;;) {
       const { second: fresh, faults: none } = tier();
-      await fresh.set('k', 'value', 60_000);
+      await fresh.set([{ key: 'k', text: 'value', ttlMs: 60_000 }]);
       if (none.length === 0 && (await fresh.get('k', 500)) === 'value') break;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

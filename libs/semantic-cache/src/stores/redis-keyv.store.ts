@@ -47,6 +47,14 @@ export class RedisKeyvStore extends KeyvRedis<string> implements SecondTierStore
     await super.set(key, value, ttl === undefined ? undefined : Math.ceil(ttl));
   }
 
+  /** One round trip for all. */
+  override async setMany(
+    entries: readonly { key: string; value: string; ttl?: number }[],
+  ): Promise<void> {
+    this.#refuseWhenDown();
+    await super.setMany([...entries]);
+  }
+
   override async delete(key: string): Promise<boolean> {
     this.#refuseWhenDown();
     return super.delete(key);

@@ -1,6 +1,7 @@
 import type { Clock } from '@sluice/kernel';
 import type { Logger } from '@sluice/observability';
 import type { StoredData } from 'keyv';
+import { KeyFilter } from '../exact/key-filter.js';
 import type { SecondTierStore } from '../exact/second-tier.js';
 import { WorkerThread } from '../worker-thread.js';
 
@@ -9,6 +10,10 @@ export interface SqliteStoreOptions {
   readonly maxBytes: () => number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Values are sealed with it, see ValueCodec. */
+  readonly encryptionKey?: string | undefined;
+  /** Values longer than this (characters) are packed; nothing is without it. */
+  readonly compressAbove?: () => number;
   /** Threads that read beside the one that writes. */
   readonly readers?: number;
 }
@@ -24,6 +29,7 @@ export interface StoreStats {
  * committed within milliseconds; what the last batch held is lost when the machine stops, never torn.
  */
 export class SqliteKeyvStore implements SecondTierStore {
+  readonly encodes = true;
   opts: Record<string, unknown> = {};
   namespace?: string | undefined;
   readonly #options: SqliteStoreOptions;
@@ -34,6 +40,11 @@ export class SqliteKeyvStore implements SecondTierStore {
   #flush: Promise<void> | undefined;
   #opened: Promise<unknown> | undefined;
   #turn = 0;
+  /** Of every key in the file and on its way to it; undefined until it is made. */
+  #filter: KeyFilter | undefined;
+  /** Stored while a filter is being made. */
+  #meanwhile: string[] | undefined;
+  #making: Promise<void> = Promise.resolve();
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
@@ -41,7 +52,7 @@ export class SqliteKeyvStore implements SecondTierStore {
       new WorkerThread(
         './sqlite.worker',
         import.meta.url,
-        { path: options.path, role },
+        { path: options.path, role, encryptionKey: options.encryptionKey },
         (notice) => {
           options.logger.error(notice, 'the cache file is damaged and was set aside');
           for (const reader of this.#readers)
@@ -56,6 +67,11 @@ export class SqliteKeyvStore implements SecondTierStore {
   async open(): Promise<void> {
     await this.#ready();
     await Promise.all(this.#readers.map((reader) => reader.call('open', undefined)));
+    await this.#makeFilter();
+  }
+
+  mayHold(key: string): boolean {
+    return this.#filter?.has(key) ?? true;
   }
 
   async get<Value>(key: string): Promise<StoredData<Value> | undefined> {
@@ -76,7 +92,13 @@ export class SqliteKeyvStore implements SecondTierStore {
     const expires = ttl === undefined ? Number.MAX_SAFE_INTEGER : this.#options.clock.now() + ttl;
     this.#drops.delete(key);
     this.#rows.set(key, { value: String(value), expires: Math.floor(expires) });
+    this.#note(key);
     return this.#write();
+  }
+
+  /** All in one transaction. */
+  async setMany(entries: readonly { key: string; value: unknown; ttl?: number }[]): Promise<void> {
+    await Promise.all(entries.map(({ key, value, ttl }) => this.set(key, value, ttl)));
   }
 
   delete(key: string): Promise<boolean> {
@@ -93,12 +115,16 @@ export class SqliteKeyvStore implements SecondTierStore {
   async clearMatching(pattern: string | undefined): Promise<number> {
     await this.#written();
     await this.#ready();
-    return this.#writer.call<number>('clear', { pattern });
+    const gone = await this.#writer.call<number>('clear', { pattern });
+    if (gone > 0) await this.#makeFilter();
+    return gone;
   }
 
   async sweep(): Promise<number> {
     await this.#ready();
-    return this.#writer.call<number>('sweep', { now: this.#options.clock.now() });
+    const gone = await this.#writer.call<number>('sweep', { now: this.#options.clock.now() });
+    if (this.#filter?.isCrowded ?? true) await this.#makeFilter();
+    return gone;
   }
 
   async stats(): Promise<StoreStats> {
@@ -124,6 +150,29 @@ export class SqliteKeyvStore implements SecondTierStore {
     return this.#opened;
   }
 
+  #note(key: string): void {
+    this.#filter?.add(key);
+    this.#meanwhile?.push(key);
+  }
+
+  /** One after the other: what is stored while one is made must not be missing in the next. */
+  #makeFilter(): Promise<void> {
+    this.#making = this.#making.then(async () => {
+      this.#meanwhile = [...this.#rows.keys()];
+      try {
+        const filter = new KeyFilter(await this.#writer.call<Uint32Array>('filter', undefined));
+        for (const key of this.#meanwhile) filter.add(key);
+        this.#filter = filter;
+      } catch (error) {
+        // Without it every look-up asks the file: slower, and as right.
+        this.#filter = undefined;
+        this.#options.logger.warn({ err: error }, 'the keys of the cache file could not be read');
+      }
+      this.#meanwhile = undefined;
+    });
+    return this.#making;
+  }
+
   /** What comes while a batch is written makes the next one. */
   async #written(): Promise<void> {
     while (this.#flush !== undefined) await this.#flush;
@@ -137,8 +186,14 @@ export class SqliteKeyvStore implements SecondTierStore {
         const rows = taken.map(([key, row]) => ({ key, ...row }));
         const drops = [...this.#drops];
         await this.#ready();
-        const { clock, maxBytes } = this.#options;
-        const batch = { rows, drops, maxBytes: maxBytes(), now: clock.now() };
+        const { clock, maxBytes, compressAbove } = this.#options;
+        const batch = {
+          rows,
+          drops,
+          maxBytes: maxBytes(),
+          compressAbove: compressAbove?.() ?? Infinity,
+          now: clock.now(),
+        };
         await this.#writer.call('apply', batch, 10_000);
         return { taken, drops };
       })

@@ -1,16 +1,24 @@
 /**
  * Key-value rows in SQLite, in a thread of its own. One thread writes, others read the same file (WAL).
- * Self-contained on purpose: a worker file is loaded by path, from sources and from the build alike.
+ * A worker file is loaded by path, from sources and from the build alike: what it imports is named with its own ending.
  * Times are the gateway's milliseconds since the epoch, given with each call.
  */
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
+import type * as Filters from '../exact/key-filter.js';
+import type * as Codecs from '../exact/value-codec.js';
+
+const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+// The names are of the files above.
+const { KeyFilter } = (await import(`../exact/key-filter.${ending}`)) as typeof Filters;
+const { ValueCodec } = (await import(`../exact/value-codec.${ending}`)) as typeof Codecs;
 
 interface Options {
   path: string;
   role: 'writer' | 'reader';
+  encryptionKey: string | undefined;
 }
 interface Row {
   key: string;
@@ -25,6 +33,7 @@ interface Statements {
 
 const options = workerData as Options;
 const writer = options.role === 'writer';
+const codec = new ValueCodec(options.encryptionKey);
 let db: DatabaseSync | undefined;
 // Set by open(), together with `db`.
 let sql!: Statements;
@@ -121,26 +130,46 @@ function dropRows(db: DatabaseSync, where: string, ...args: (string | number)[])
 
 const methods: Record<string, (args: never) => unknown> = {
   open: () => withDb(() => true),
-  get: ({ key, now }: { key: string; now: number }) =>
-    withDb((_db, sql) => sql.get.get(key, now)?.value),
+  /** All keys, as the words of a filter. */
+  filter: () =>
+    withDb((db) => {
+      const n = db.prepare('SELECT count(*) AS n FROM answers').get()?.n;
+      const filter = new KeyFilter(KeyFilter.wordsFor(Number(n)));
+      for (const { key } of db.prepare('SELECT key FROM answers').iterate()) {
+        filter.add(String(key));
+      }
+      return filter.words;
+    }),
+  get: ({ key, now }: { key: string; now: number }) => {
+    const value = withDb((_db, sql) => sql.get.get(key, now)?.value);
+    if (typeof value !== 'string') return undefined;
+    try {
+      return codec.decodeNow(key, value);
+    } catch (error) {
+      throw Object.assign(new Error(`unreadable value: ${String(error)}`), { code: 'unreadable' });
+    }
+  },
   apply: ({
     rows,
     drops,
     maxBytes,
+    compressAbove,
     now,
   }: {
     rows: Row[];
     drops: string[];
     maxBytes: number;
+    compressAbove: number;
     now: number;
   }) =>
     withDb((db, sql) =>
       inTransaction(db, () => {
         for (const row of rows) {
           const old = sql.drop.get(row.key);
-          const size = row.key.length + row.value.length;
+          const value = codec.encodeNow(row.key, row.value, compressAbove);
+          const size = row.key.length + value.length;
           bytes += size - Number(old?.bytes ?? 0);
-          sql.set.run(row.key, row.value, size, row.expires);
+          sql.set.run(row.key, value, size, row.expires);
         }
         for (const key of drops) bytes -= Number(sql.drop.get(key)?.bytes ?? 0);
         if (bytes > maxBytes) evicted += dropRows(db, 'expires <= ?', now);

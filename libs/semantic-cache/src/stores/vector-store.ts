@@ -56,6 +56,12 @@ export interface VectorMatch {
  * Adding a store: one file here, one line in the catalogue; `describeVectorStore()` runs over it.
  */
 export abstract class VectorStore {
+  /** It packs and seals texts and answers itself, in a thread of its own; what it finds is still packed and sealed. */
+  readonly encodes: boolean = false;
+  /** False only when there is certainly nothing to find: a search need not be made. */
+  mayHold(_scope: string, _fingerprint: string): boolean {
+    return true;
+  }
   /** Makes or finds the space. Points of other spaces are not touched and never found. */
   abstract open(space: VectorSpace): Promise<void>;
   /** Nearest first. */

@@ -1,13 +1,20 @@
 /**
  * The embedded vector store's thread: an index per scope and fingerprint in memory, rows in SQLite. The rows are the
  * truth; the index is made from them after a start, in slices, while look-ups go on.
- * Self-contained on purpose: a worker file is loaded by path, from sources and from the build alike.
+ * A worker file is loaded by path, from sources and from the build alike: what it imports is named with its own ending.
  */
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Index, MetricKind, ScalarKind } from 'usearch';
+import type * as Filters from '../exact/key-filter.js';
+import type * as Codecs from '../exact/value-codec.js';
+
+const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+// The names are of the files above.
+const { KeyFilter } = (await import(`../exact/key-filter.${ending}`)) as typeof Filters;
+const { ValueCodec } = (await import(`../exact/value-codec.${ending}`)) as typeof Codecs;
 
 interface Point {
   id: string;
@@ -35,9 +42,24 @@ type Row = Record<string, SQLOutputValue>;
 const SCAN_BELOW = 400;
 const REBUILD_SLICE = 200;
 
-const { path } = workerData as { path: string };
+/** Answers longer than this are packed. */
+const COMPRESS_ABOVE = 1024;
+
+interface Space {
+  name: string;
+  dimension: number;
+}
+
+const {
+  path,
+  sealing,
+  space: wantedAtStart,
+} = workerData as { path: string; sealing?: { encryptionKey?: string }; space?: Space };
+const codec = sealing === undefined ? undefined : new ValueCodec(sealing.encryptionKey);
 let db: DatabaseSync | undefined;
-let space = { name: '', dimension: 0 };
+let space: Space = { name: '', dimension: 0 };
+/** The newest batch of points that was taken in. */
+let newest = 0;
 let rebuilding: { after: number } | undefined;
 let size = 0;
 const partitions = new Map<string, Partition>();
@@ -200,10 +222,19 @@ function rebuildSlice(): void {
   const last = rows.at(-1);
   if (last === undefined) {
     rebuilding = undefined;
+    tellPartitions();
     return;
   }
   rebuilding.after = Number(last.row);
   setImmediate(rebuildSlice);
+}
+
+/** So that the gateway need not ask for what is not there. */
+function tellPartitions(): void {
+  if (rebuilding !== undefined) return;
+  const filter = new KeyFilter(KeyFilter.wordsFor(partitions.size));
+  for (const name of partitions.keys()) filter.add(name);
+  parentPort?.postMessage({ notice: { partitions: filter.words, batch: newest } });
 }
 
 /** Takes deleted rows out of the index; gives how many there were, of whatever space. */
@@ -222,7 +253,7 @@ function drop(rows: readonly Row[]): number {
 const GONE = 'RETURNING row, space, scope, fingerprint';
 
 const methods: Record<string, (args: never) => unknown> = {
-  open: (wanted: { name: string; dimension: number }) => {
+  open: (wanted: Space) => {
     forget();
     space = wanted;
     withDb((db) => {
@@ -258,7 +289,8 @@ const methods: Record<string, (args: never) => unknown> = {
     }
     return found.sort((p, q) => q.similarity - p.similarity);
   },
-  upsert: ({ points }: { points: Point[] }) => {
+  upsert: ({ points, batch }: { points: Point[]; batch?: number }) => {
+    newest = batch ?? newest;
     const added: [number, Point][] = [];
     withDb((db) => {
       db.exec('BEGIN IMMEDIATE');
@@ -276,8 +308,8 @@ const methods: Record<string, (args: never) => unknown> = {
             p.scope,
             p.fingerprint,
             p.key,
-            p.text,
-            p.answer,
+            codec?.encodeNow(p.id, p.text, Infinity) ?? p.text,
+            codec?.encodeNow(p.id, p.answer, COMPRESS_ABOVE) ?? p.answer,
             bytesOf(p.message),
             p.context === undefined ? null : bytesOf(p.context),
             Math.floor(p.storedAt),
@@ -303,23 +335,25 @@ const methods: Record<string, (args: never) => unknown> = {
     const expression = pattern === undefined ? undefined : new RegExp(pattern, 'u');
     return withDb((db) => {
       db.function('question_matches', (key) => ((expression?.test(String(key)) ?? true) ? 1 : 0));
-      return drop(db.prepare(`DELETE FROM questions WHERE question_matches(key) ${GONE}`).all());
+      const gone = drop(
+        db.prepare(`DELETE FROM questions WHERE question_matches(key) ${GONE}`).all(),
+      );
+      if (gone > 0) tellPartitions();
+      return gone;
     });
   },
   sweep: ({ now, maxEntries }: { now: number; maxEntries: number }) => {
     // Spaces of embedders that are no longer configured go with their entries' time.
-    const gone = drop(sql(`DELETE FROM questions WHERE expires <= ? ${GONE}`).all(now));
-    if (size <= maxEntries) return gone;
-    const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY row LIMIT ?`;
-    return (
-      gone +
-      drop(
-        sql(`DELETE FROM questions WHERE row IN (${oldest}) ${GONE}`).all(
-          space.name,
-          size - maxEntries,
-        ),
-      )
-    );
+    let gone = drop(sql(`DELETE FROM questions WHERE expires <= ? ${GONE}`).all(now));
+    if (size > maxEntries) {
+      const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY row LIMIT ?`;
+      const many = size - maxEntries;
+      gone += drop(
+        sql(`DELETE FROM questions WHERE row IN (${oldest}) ${GONE}`).all(space.name, many),
+      );
+    }
+    tellPartitions();
+    return gone;
   },
   count: () => size,
   close: () => {
@@ -329,6 +363,8 @@ const methods: Record<string, (args: never) => unknown> = {
     db = undefined;
   },
 };
+
+if (wantedAtStart !== undefined) methods.open?.(wantedAtStart as never);
 
 parentPort?.on('message', ({ id, method, args }: { id: number; method: string; args: never }) => {
   try {

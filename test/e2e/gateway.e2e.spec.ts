@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startGateway, type GatewayProcess } from '../gateway/gateway-process.js';
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
+import { SANDBOX_CONFIG, startGateway, type GatewayProcess } from '../gateway/gateway-process.js';
 
 let gateway: GatewayProcess;
 
@@ -164,6 +167,32 @@ describe('the gateway out of the box', () => {
     await stream.text();
   });
 
+  it('keeps connections open for the next call', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ports: number[] = [];
+    let advice = '';
+    for (let i = 0; i < 3; i++) {
+      const request = get(`${gateway.url}/health/live`, { agent });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      ports.push(request.socket?.localPort ?? 0);
+      advice = String(response.headers['keep-alive']);
+      response.resume();
+      await once(response, 'end');
+      // The agent takes the socket back in the next turn.
+      await setImmediate();
+    }
+    agent.destroy();
+    expect(new Set(ports).size).toBe(1);
+    expect(advice).toBe('timeout=72');
+  });
+
+  it('allows no other origin unless it is told to', async () => {
+    const response = await fetch(`${gateway.url}/v1/models`, {
+      headers: { origin: 'https://app.example' },
+    });
+    expect(response.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
   it('writes logs as JSON lines and no secret into them', async () => {
     await chat(ask('hello'), { authorization: `Bearer ${gateway.adminKey}` });
     const lines = gateway
@@ -196,5 +225,44 @@ describe('the gateway out of the box', () => {
     expect((await chat(ask('still here?'))).status).toBe(200);
     await writeFile(file, good);
     expect((await reload()).status).toBe(200);
+  });
+});
+
+describe('a gateway that browsers of one origin may call', () => {
+  let open: GatewayProcess;
+  beforeAll(async () => {
+    open = await startGateway({
+      config: `${SANDBOX_CONFIG}\ncors: { origins: ["https://app.example"] }\n`,
+    });
+  });
+  afterAll(async () => {
+    await open.stop();
+  });
+
+  it('answers the preflight of that origin and shows it the headers that tell how', async () => {
+    const origin = { origin: 'https://app.example' };
+    const preflight = await fetch(`${open.url}/v1/chat/completions`, {
+      method: 'OPTIONS',
+      headers: {
+        ...origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization, content-type',
+      },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-origin')).toBe('https://app.example');
+    expect(preflight.headers.get('access-control-allow-headers')).toContain('authorization');
+    const answer = await fetch(`${open.url}/v1/models`, { headers: origin });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
+    expect(answer.headers.get('access-control-expose-headers')).toContain('x-sluice-cost-usd');
+  });
+
+  it('shows nothing to another origin', async () => {
+    const answer = await fetch(`${open.url}/v1/models`, {
+      headers: { origin: 'https://other.example' },
+    });
+    expect(answer.headers.get('access-control-allow-origin')).not.toBe('https://other.example');
+    expect(answer.headers.get('access-control-allow-origin')).not.toBe('*');
   });
 });

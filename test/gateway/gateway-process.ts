@@ -65,9 +65,22 @@ export interface GatewayProcess {
   readonly exited: Promise<number | null>;
 }
 
+const PORT_ATTEMPTS = 5;
+
 /** A real gateway process on a free port with a data directory of its own; resolves when it is ready. */
 export async function startGateway(options: GatewayOptions = {}): Promise<GatewayProcess> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'sluice-e2e-')));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options, dir);
+    } catch (error) {
+      // A port that was free a moment ago may by now be the near end of somebody's connection.
+      if (attempt === PORT_ATTEMPTS || !String(error).includes('EADDRINUSE')) throw error;
+    }
+  }
+}
+
+async function startOnce(options: GatewayOptions, dir: string): Promise<GatewayProcess> {
   const config = join(dir, 'sluice.yaml');
   const policies = join(dir, 'policies.yaml');
   await writeFile(config, options.config ?? SANDBOX_CONFIG);
@@ -116,7 +129,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     stop: async () => {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
       const code = await exited;
-      await rm(dir, { recursive: true, force: true });
+      await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
       return code;
     },
     kill: async () => {

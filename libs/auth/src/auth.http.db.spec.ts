@@ -130,7 +130,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const app of running) await app.close();
   await postgres.stop();
-  await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 const service = () => first.get(KeyService, { strict: false });

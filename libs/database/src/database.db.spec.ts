@@ -161,7 +161,7 @@ describe('Database', () => {
     expect(await EmbeddedPostgres.find(dataDir)).toBeUndefined();
     const beyond = { settings: { ...options.settings, embedded: 'join' as const }, logger };
     await expect(Database.open(beyond)).rejects.toThrow('No process runs the embedded database');
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   });
 
   it('takes its settings from the environment', () => {

@@ -56,7 +56,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await app.close();
   await db.stop();
-  await rm(dataDir, { recursive: true, force: true });
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 function aCall(tier = 'paid'): ChatCall {

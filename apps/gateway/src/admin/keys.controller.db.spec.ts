@@ -70,7 +70,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await app.close();
   await postgres.stop();
-  await rm(dir, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';

@@ -93,7 +93,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await app.close();
   await server.stop();
-  await rm(dataDir, { recursive: true, force: true });
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 function anEvent(changes: Partial<UsageEvent>): UsageEvent {

@@ -23,6 +23,31 @@ const SECURITY_HEADERS = {
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
 };
 
+const windows = (kind: string): string[] =>
+  ['limit', 'remaining', 'reset'].map((field) => `x-ratelimit-${field}${kind}`);
+
+/** What a page may read of an answer from another origin: browsers hide all headers that are not named. */
+const EXPOSED_HEADERS = [
+  'request-id',
+  'retry-after',
+  'x-request-id',
+  'x-should-retry',
+  ...['', '-requests', '-tokens'].flatMap(windows),
+  ...[
+    'cache',
+    'config',
+    'cost-usd',
+    'dropped',
+    'grade',
+    'limits',
+    'model',
+    'overhead-ms',
+    'provider',
+    'routing-level',
+    'similarity',
+  ].map((name) => `x-sluice-${name}`),
+];
+
 /** Fastify as Nest's adapter, set up for a gateway: own ids, strict bodies, errors in the callers' shape. */
 export function createHttpAdapter(config: ConfigStore): FastifyAdapter {
   const { TRUST_PROXY: trusted } = config.env;
@@ -68,13 +93,7 @@ export async function registerHttpPlugins(
   if (origins.length > 0) {
     await app.register(cors, {
       origin: origins.includes('*') ? '*' : [...origins],
-      exposedHeaders: [
-        'x-request-id',
-        'request-id',
-        'retry-after',
-        /^x-sluice-/,
-        /^x-ratelimit-/,
-      ].filter((h) => typeof h === 'string'),
+      exposedHeaders: EXPOSED_HEADERS,
     });
   }
 }

@@ -20,8 +20,8 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'sluice-binaries-'));
 });
 afterEach(async () => {
-  await rm(dir, { recursive: true, force: true });
-  await rm(copy, { recursive: true, force: true });
+  await rm(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  await rm(copy, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 });
 
 /** The package where only its owner may go, as below /root or in a private temporary directory. */

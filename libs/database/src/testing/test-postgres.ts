@@ -45,7 +45,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     },
     stop: async () => {
       await server.stop();
-      await rm(root, { recursive: true, force: true });
+      await rm(root, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }

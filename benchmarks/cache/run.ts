@@ -104,23 +104,30 @@ function streamRows(name: string, items: readonly Utterance[]): StreamRow[] {
   // Shuffled first: the files are sorted by intent.
   const stream = new Stream(shuffled(items, seeded(0)).slice(0, longest));
   const each = (run: (seed: number) => Run) => Array.from({ length: rounds }, (_, i) => run(i + 1));
-  const cosine = each((seed) => stream.cosine(seed, 0.95));
+  const cosine = each((seed) => stream.fixed(seed, 0.95, 'cosine'));
+  const within = (runs: readonly Run[], target: number) => ({
+    seedsWithin: runs.filter((run) => share(run.wrong, run.hits) <= target).length,
+    seedsWithMoreHits: runs.filter((run, i) => run.hits > (cosine[i]?.hits ?? 0)).length,
+  });
   return [
     summary(name, 'cosine 0.95', cosine),
     summary(
       name,
       'guards and verifier 0.95',
-      each((seed) => stream.fixed(seed, 0.95)),
+      each((seed) => stream.fixed(seed, 0.95, 'pairs')),
     ),
-    ...[0.02, 0.05, 0.1].map((target) => {
-      const runs = each((seed) => stream.controlled(seed, target, SHADOW_RATE));
-      return {
-        ...summary(name, 'controller', runs),
-        target,
-        seedsWithin: runs.filter((run) => share(run.wrong, run.hits) <= target).length,
-        seedsWithMoreHits: runs.filter((run, i) => run.hits > (cosine[i]?.hits ?? 0)).length,
-      };
-    }),
+    summary(
+      name,
+      'and neighbours 0.95',
+      each((seed) => stream.fixed(seed, 0.95, 'answers')),
+    ),
+    ...(['answers', 'pairs'] as const).flatMap((by) =>
+      [0.02, 0.05, 0.1].map((target) => {
+        const runs = each((seed) => stream.controlled(seed, target, SHADOW_RATE, by));
+        const policy = by === 'answers' ? 'controller' : 'controller, answers never comparable';
+        return { ...summary(name, policy, runs), target, ...within(runs, target) };
+      }),
+    ),
   ];
 }
 

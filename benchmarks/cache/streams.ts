@@ -1,4 +1,10 @@
 import { ErrorController } from '../../libs/semantic-cache/src/control/error-controller.js';
+import {
+  AUDIBLE,
+  HOPELESS,
+  corroborate,
+  type Agreement,
+} from '../../libs/semantic-cache/src/decision/corroboration.js';
 import { vetoes } from '../../libs/semantic-cache/src/decision/guards.js';
 import { verify } from '../../libs/semantic-cache/src/decision/pair-verifier.js';
 import { read } from '../../libs/semantic-cache/src/decision/reading.js';
@@ -17,6 +23,25 @@ interface Judged {
   readonly score: number;
   readonly vetoed: boolean;
 }
+
+/** A look-up's neighbours as the tier sees them: those with a voice, and what their answers say. */
+export interface Lookup {
+  readonly scores: readonly number[];
+  readonly at: number;
+  readonly agreement: (one: number, other: number) => Agreement;
+  readonly wrong: boolean;
+}
+
+/** The best that a look-up found; its score is the neighbourhood's where others had a voice. */
+interface Best extends Judged {
+  readonly lookup: Lookup | undefined;
+}
+
+/**
+ * `answers`: neighbours are read together, their stored answers compared. `pairs`: each on its own, as where no two
+ * answers can be compared. `cosine`: the nearest, unread.
+ */
+type Reading = 'answers' | 'pairs' | 'cosine';
 
 export interface Run {
   readonly requests: number;
@@ -48,47 +73,62 @@ export class Stream {
   }
 
   /** Texts in a seed's order through the controller; labels come from intents. */
-  controlled(seed: number, target: number, shadowRate: number): Run {
+  controlled(seed: number, target: number, shadowRate: number, by: Reading = 'answers'): Run {
     const controller = new ErrorController({ start: 0.95, target, shadowRate });
     const random = seeded(seed * 7919 + 1);
     let shadowChecks = 0;
-    const run = this.#replay(seed, (best, wrong) => {
-      const verbatim = best.score >= 0.99;
-      const hit = verbatim || best.score >= controller.threshold;
-      controller.saw(best.score, verbatim);
-      if (!hit) controller.label(best.score, verbatim, wrong);
-      else if (random() < controller.shadowChance(verbatim)) {
-        shadowChecks++;
-        controller.label(best.score, verbatim, wrong);
-      }
-      return hit;
-    });
+    const run = this.#replay(
+      seed,
+      (best, wrong) => {
+        const verbatim = best.score >= 0.99;
+        const hit = verbatim || best.score >= controller.threshold;
+        controller.saw(best.score, verbatim);
+        if (!hit) controller.label(best.score, verbatim, wrong);
+        else if (random() < controller.shadowChance(verbatim)) {
+          shadowChecks++;
+          controller.label(best.score, verbatim, wrong);
+        }
+        return hit;
+      },
+      by,
+    );
     return { ...run, shadowChecks, threshold: controller.threshold };
   }
 
-  /** The verified score, guards before it, against a threshold that never moves. */
-  fixed(seed: number, threshold: number): Run {
-    const run = this.#replay(seed, (best) => best.score >= threshold);
+  /** A score against a threshold that never moves. The cosine's is what most caches do. */
+  fixed(seed: number, threshold: number, by: Reading): Run {
+    const run = this.#replay(
+      seed,
+      (best) => (by === 'cosine' ? best.cosine : best.score) >= threshold,
+      by,
+    );
     return { ...run, shadowChecks: 0, threshold };
   }
 
-  /** The nearest text's cosine against a threshold, and nothing else: what most caches do. */
-  cosine(seed: number, threshold: number): Run {
-    const run = this.#replay(seed, (best) => best.cosine >= threshold, 'cosine');
-    return { ...run, shadowChecks: 0, threshold };
+  /** What look-ups find while this share of the texts is stored, hit or not. */
+  lookups(seed: number, share: number): Lookup[] {
+    const random = seeded(seed + 77);
+    const found: Lookup[] = [];
+    const stored = new Uint8Array(this.items.length);
+    for (const i of shuffled([...this.items.keys()], seeded(seed))) {
+      const lookup = this.#best(i, stored, 'answers')?.lookup;
+      if (lookup !== undefined) found.push(lookup);
+      if (random() < share) stored[i] = 1;
+    }
+    return found;
   }
 
   #replay(
     seed: number,
-    decide: (best: Judged, wrong: boolean) => boolean,
-    by: 'cosine' | 'verifier' = 'verifier',
+    decide: (best: Best, wrong: boolean) => boolean,
+    by: Reading,
   ): Omit<Run, 'shadowChecks' | 'threshold'> {
     const order = shuffled([...this.items.keys()], seeded(seed));
     const stored = new Uint8Array(this.items.length);
     const counts = { hits: 0, wrong: 0, lateHits: 0, lateWrong: 0 };
     order.forEach((i, turn) => {
       const best = this.#best(i, stored, by);
-      const wrong = best !== undefined && this.items[i]?.intent !== this.items[best.at]?.intent;
+      const wrong = best !== undefined && !this.#sameAnswer(i, best.at);
       if (best === undefined || !decide(best, wrong)) {
         stored[i] = 1;
         return;
@@ -102,17 +142,33 @@ export class Stream {
     return { requests: order.length, ...counts };
   }
 
-  #best(i: number, stored: Uint8Array, by: 'cosine' | 'verifier'): Judged | undefined {
-    let best: Judged | undefined;
+  #sameAnswer(i: number, at: number): boolean {
+    return this.items[i]?.intent === this.items[at]?.intent;
+  }
+
+  #best(i: number, stored: Uint8Array, by: Reading): Best | undefined {
+    const near: Judged[] = [];
     let seen = 0;
     for (const { at, cosine } of this.#neighbours[i] ?? []) {
       if (stored[at] !== 1) continue;
       const judged = this.#judge(i, at, cosine);
-      if (by === 'cosine') return judged;
+      if (by === 'cosine') return { ...judged, lookup: undefined };
       if (++seen > NEIGHBOURS) break;
-      if (!judged.vetoed && (best === undefined || judged.score > best.score)) best = judged;
+      if (!judged.vetoed) near.push(judged);
     }
-    return best;
+    near.sort((p, q) => q.score - p.score);
+    const [nearest] = near;
+    if (nearest === undefined) return undefined;
+    const alone = { ...nearest, lookup: undefined };
+    if (by === 'pairs' || nearest.score >= 0.99 || nearest.score < HOPELESS) return alone;
+    const audible = near.filter(({ score }) => score >= AUDIBLE);
+    const scores = audible.map(({ score }) => score);
+    const agreement = (one: number, other: number): Agreement =>
+      this.#sameAnswer(audible[one]?.at ?? -1, audible[other]?.at ?? -1) ? 'same' : 'different';
+    const { at, score } = corroborate(scores, agreement);
+    const chosen = audible[at] ?? nearest;
+    const lookup = { scores, at, agreement, wrong: !this.#sameAnswer(i, chosen.at) };
+    return { ...chosen, score, lookup };
   }
 
   #judge(i: number, at: number, cosine: number): Judged {

@@ -4,6 +4,11 @@
  */
 import { writeFileSync } from 'node:fs';
 import { FEATURES, pairFeatures } from '../../libs/semantic-cache/src/decision/pair-features.js';
+import {
+  logOdds,
+  NEIGHBOURHOOD,
+  neighbourhood,
+} from '../../libs/semantic-cache/src/decision/corroboration.js';
 import { readingOf } from '../../libs/semantic-cache/src/decision/decision.js';
 import { vetoes } from '../../libs/semantic-cache/src/decision/guards.js';
 import { stemOf, tokensOf } from '../../libs/semantic-cache/src/decision/words.js';
@@ -18,14 +23,20 @@ import {
   type Pair,
   type Utterance,
 } from './data.js';
+import { Stream } from './streams.js';
 
 const target = new URL('../../libs/semantic-cache/src/decision/', import.meta.url);
 const NOTE = '// Written by benchmarks/cache/train.ts; not by hand.\n';
 
+/** A wrong answer costs as much as so many missed ones: 0.95 then leaves far less than 5 % doubt. */
+const WRONG_COSTS = 4;
+
 /** Even rows train, odd rows measure. */
 const half = <T>(items: readonly T[]): T[] => items.filter((_, i) => i % 2 === 0);
 
-if (process.argv[2] === 'words') words();
+const [, , part] = process.argv;
+if (part === 'words') words();
+else if (part === 'neighbourhood') neighbourhoods();
 else weights();
 
 function words(): void {
@@ -93,7 +104,7 @@ function weights(): void {
     ...neighbours(banking77(), 1500),
     ...neighbours(clinc150(), 1500),
   ].map((p) => row(p, dot(lexicalVector(p.a), lexicalVector(p.b))));
-  const fitted = fit(lexical, 1);
+  const fitted = fit(lexical, FEATURES.length, 1);
   writeFileSync(
     new URL('verifier-weights.data.ts', target),
     `${NOTE}/** ${FEATURES.join(', ')} */\nexport const VERIFIER_WEIGHTS: readonly number[] = [\n  ${fitted
@@ -106,6 +117,8 @@ function weights(): void {
 interface Row {
   readonly x: number[];
   readonly y: number;
+  /** Log odds that are given before. */
+  readonly offset?: number;
 }
 
 /** Vetoed pairs never reach the verifier: it need not learn them. */
@@ -116,20 +129,54 @@ function row(p: Pair, cosine: number): Row | undefined {
   return { x: pairFeatures(a, b, cosine), y: p.y };
 }
 
-/** Logistic regression by gradient descent with an L2 pull towards zero. */
-function fit(all: readonly (Row | undefined)[], ridge: number): number[] {
+/** What a look-up finds in caches that are full, and in sparse ones. */
+function neighbourhoods(): void {
+  const rows = [
+    half(banking77()),
+    half(clinc150()).filter(({ intent }) => intent !== 'oos'),
+  ].flatMap((all) => {
+    const stream = new Stream(shuffled(all, seeded(0)));
+    return [...stream.lookups(6, 1), ...stream.lookups(7, 0.3)].map(
+      ({ scores, at, agreement, wrong }): Row | undefined => {
+        const x = neighbourhood(scores, at, agreement);
+        const offset = logOdds(scores[at] ?? 0);
+        return x === undefined ? undefined : { x, y: wrong ? 0 : 1, offset };
+      },
+    );
+  });
+  const fitted = fit(rows, NEIGHBOURHOOD.length, 0, WRONG_COSTS);
+  writeFileSync(
+    new URL('corroboration-weights.data.ts', target),
+    `${NOTE}/** ${NEIGHBOURHOOD.join(', ')} */\nexport const CORROBORATION_WEIGHTS: readonly number[] = [\n  ${fitted
+      .map((w) => w.toFixed(3))
+      .join(', ')},\n];\n`,
+  );
+  console.log(Object.fromEntries(NEIGHBOURHOOD.map((f, i) => [f, fitted[i]?.toFixed(2)])));
+}
+
+/** Logistic regression by gradient descent with an L2 pull towards zero; negatives may weigh more. */
+function fit(
+  all: readonly (Row | undefined)[],
+  width: number,
+  ridge: number,
+  negatives = 1,
+): number[] {
   const rows = all.filter((r) => r !== undefined);
-  const w = FEATURES.map(() => 0);
+  const total = rows.reduce((sum, { y }) => sum + (y === 1 ? 1 : negatives), 0);
+  const w = Array.from({ length: width }, () => 0);
+  // The features of a neighbourhood are larger.
+  const rate = ridge === 0 ? 0.5 : 1.5;
   for (let step = 0; step < 6000; step++) {
-    const gradient = FEATURES.map(() => 0);
-    for (const { x, y } of rows) {
-      const p = 1 / (1 + Math.exp(-x.reduce((sum, v, i) => sum + v * w[i]!, 0)));
-      x.forEach((v, i) => (gradient[i]! += (p - y) * v));
+    const gradient = w.map(() => 0);
+    for (const { x, y, offset = 0 } of rows) {
+      const p = 1 / (1 + Math.exp(-x.reduce((sum, v, i) => sum + v * w[i]!, offset)));
+      const cost = y === 1 ? 1 : negatives;
+      x.forEach((v, i) => (gradient[i]! += cost * (p - y) * v));
     }
-    for (let i = 0; i < w.length; i++) {
-      w[i]! -= (1.5 * (gradient[i]! + (i === 0 ? 0 : ridge * w[i]!))) / rows.length;
+    for (let i = 0; i < width; i++) {
+      w[i]! -= (rate * (gradient[i]! + (i === 0 ? 0 : ridge * w[i]!))) / total;
     }
   }
-  console.log(rows.length, 'pairs', rows.filter((r) => r.y === 1).length, 'positive');
+  console.log(rows.length, 'rows', rows.filter((r) => r.y === 1).length, 'positive');
   return w;
 }

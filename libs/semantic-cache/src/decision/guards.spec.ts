@@ -67,6 +67,7 @@ describe('vetoes', () => {
   });
 
   it.each([
+    ['How do I reset my card pin?', 'How do I reset the pin of my card?'],
     ['What is a deadlock?', 'what is a deadlock'],
     ['How do I reset my password?', 'Please tell me how to reset my password'],
     ['Convert $5,000 to euros', 'convert $5000.00 to euros'],

@@ -138,6 +138,8 @@ function rolesSwapped(a: Reading, b: Reading): boolean {
   if ([...a.vocabulary, ...b.vocabulary].some((w) => SYMMETRIC.has(w) || COMPARES.has(w))) {
     return false;
   }
+  // "the pin of my card" and "my card pin" turn the words, not the roles.
+  if (a.vocabulary.has('of') !== b.vocabulary.has('of')) return false;
   if (a.passive !== b.passive) {
     // Who acts stands before the verb in the one and after "by" in the other.
     const active = a.passive ? right : left;

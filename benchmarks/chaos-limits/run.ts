@@ -199,6 +199,9 @@ interface Alert {
   readonly unit: string;
   readonly period: string;
   readonly threshold: number;
+  /** What was spent when it fired, and of how much. */
+  readonly spent: number;
+  readonly limit: number;
 }
 
 async function alertsOf(url: string): Promise<readonly Alert[]> {
@@ -206,7 +209,8 @@ async function alertsOf(url: string): Promise<readonly Alert[]> {
     settings: { url, poolMax: 1, dataDir: '', embedded: 'join' },
     logger: new SilentLogger(),
   });
-  const sql = 'SELECT id, scope, unit, period, threshold::float8 AS threshold FROM budget_alerts';
+  const sql = `SELECT id, scope, unit, period, threshold::float8 AS threshold, spent::float8 AS spent,
+    limit_amount::float8 AS limit FROM budget_alerts`;
   const { rows } = await database.requests.query<Alert>(sql);
   await database.close();
   return rows.map((row) => ({ ...row, unit: row.unit === 'micro_usd' ? 'usd' : row.unit }));
@@ -215,7 +219,7 @@ async function alertsOf(url: string): Promise<readonly Alert[]> {
 interface Book extends LimitJson {
   readonly truth: number;
   readonly overPercent: number;
-  /** Thresholds without exactly one alert, and alerts below their threshold. */
+  /** Thresholds that were reached without exactly one alert, or had one that did not reach them. */
   readonly wrongAlerts: readonly number[];
 }
 
@@ -231,8 +235,10 @@ function bookOf(limit: LimitJson, calls: readonly BilledCall[], alerts: readonly
         alert.unit === limit.unit &&
         alert.period === limit.period &&
         alert.threshold === threshold,
-    ).length;
-    return fired !== (limit.spent >= threshold * limit.limit ? 1 : 0);
+    );
+    // What is recorded may come down again, when a late settlement corrects an estimate: then the alert was right all the same.
+    if (fired.some((alert) => alert.spent < threshold * alert.limit)) return true;
+    return limit.spent >= threshold * limit.limit ? fired.length !== 1 : fired.length > 1;
   });
   const overPercent = Math.round(((limit.spent - truth) / limit.limit) * 1000) / 10;
   return { ...limit, truth, overPercent, wrongAlerts };

@@ -3,13 +3,16 @@ import fc from 'fast-check';
 import { ManualClock } from '@sluice/kernel';
 import { ConcurrencySlots } from './concurrency.slots.js';
 
+const BACKOFF = { min: 1000, max: 30_000 };
+
 function setup(limit = 1, maxWaiting = 3, maxWaitMs = 10_000) {
   const clock = new ManualClock();
   const slots = new ConcurrencySlots('p', clock);
+  const backoff = BACKOFF;
   const admitted: string[] = [];
   const take = (name: string, priority = 0, signal = new AbortController().signal): Promise<void> =>
     slots
-      .take({ priority, signal, limit, maxWaiting, maxWaitMs })
+      .take({ priority, signal, limit, maxWaiting, maxWaitMs, backoff })
       .then(() => void admitted.push(name));
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   return { clock, slots, admitted, take, settle };
@@ -54,12 +57,32 @@ describe('ConcurrencySlots', () => {
     await take('running');
     const low = take('low', 0);
     const high = take('high', 2);
-    await expect(low).rejects.toMatchObject({ code: 'overloaded', retryAfterMs: 1000 });
+    await expect(low).rejects.toMatchObject({ code: 'overloaded' });
     await expect(take('lower', 0)).rejects.toMatchObject({ code: 'overloaded' });
     slots.release();
     await high;
     await settle();
     expect(slots).toMatchObject({ running: 1, waiting: 0 });
+  });
+  it('tells refused calls to come back later and later while it stays full, each at another moment', async () => {
+    const { clock, slots } = setup();
+    const full = { priority: 0, signal: new AbortController().signal, limit: 0, maxWaiting: 0 };
+    const hint = async (): Promise<number> => {
+      const refused: unknown = await slots
+        .take({ ...full, maxWaitMs: 10_000, backoff: BACKOFF })
+        .catch((error: unknown) => error);
+      return (refused as { retryAfterMs: number }).retryAfterMs;
+    };
+    const together = await Promise.all(Array.from({ length: 50 }, hint));
+    for (const ms of together) expect([ms >= 1000, ms <= 1250]).toEqual([true, true]);
+    expect(new Set(together).size).toBeGreaterThan(10);
+    let last = 0;
+    for (let i = 0; i < 8; i++) {
+      last = await hint();
+      clock.advance(last);
+    }
+    expect(last).toBeGreaterThan(20_000);
+    expect(last).toBeLessThanOrEqual(30_000);
   });
   it('refuses after the longest wait, and frees the place of one who leaves', async () => {
     const { take, slots } = setup(1, 5, 20);
@@ -92,6 +115,7 @@ describe('ConcurrencySlots', () => {
               limit: 2,
               maxWaiting: 5,
               maxWaitMs: 5_000,
+              backoff: BACKOFF,
             });
             done.push(
               taken.then(

@@ -1,4 +1,4 @@
-import { GatewayError, type Clock } from '@sluice/kernel';
+import { BackOff, GatewayError, type BackOffBounds, type Clock } from '@sluice/kernel';
 
 export interface SlotRequest {
   /** Higher goes first; waiting makes up for it in time. */
@@ -8,12 +8,15 @@ export interface SlotRequest {
   readonly limit: number;
   readonly maxWaiting: number;
   readonly maxWaitMs: number;
+  /** Bounds of the hint when to come back, for a call that is refused. */
+  readonly backoff: BackOffBounds;
 }
 
 interface Waiter {
   /** The time of arrival, moved ahead by priority: whoever has the earliest goes next. */
   readonly rank: number;
   readonly limit: number;
+  readonly backoff: BackOffBounds;
   readonly admit: () => void;
   readonly refuse: (error: Error) => void;
 }
@@ -29,6 +32,7 @@ export class ConcurrencySlots {
   #running = 0;
   /** Sorted by rank. */
   readonly #queue: Waiter[] = [];
+  readonly #backOff = new BackOff();
 
   constructor(
     private readonly provider: string,
@@ -64,6 +68,7 @@ export class ConcurrencySlots {
       const waiter: Waiter = {
         rank: this.clock.monotonic() - request.priority * AGEING_MS,
         limit: request.limit,
+        backoff: request.backoff,
         admit: () => {
           end();
           resolve();
@@ -79,7 +84,7 @@ export class ConcurrencySlots {
       };
       const timer = setTimeout(() => {
         this.#remove(waiter);
-        waiter.refuse(this.#overloaded('has had no free slot for too long', request.maxWaitMs));
+        waiter.refuse(this.#overloaded('has had no free slot for too long', request.backoff));
       }, request.maxWaitMs);
       request.signal.addEventListener('abort', leave, { once: true });
       this.#enqueue(waiter, request);
@@ -100,7 +105,8 @@ export class ConcurrencySlots {
     while (at > 0 && (this.#queue[at - 1]?.rank ?? 0) > waiter.rank) at--;
     this.#queue.splice(at, 0, waiter);
     if (this.#queue.length > request.maxWaiting) {
-      this.#queue.pop()?.refuse(this.#overloaded('has too many calls waiting', request.maxWaitMs));
+      const last = this.#queue.pop();
+      last?.refuse(this.#overloaded('has too many calls waiting', last.backoff));
     }
   }
 
@@ -109,9 +115,9 @@ export class ConcurrencySlots {
     if (at !== -1) this.#queue.splice(at, 1);
   }
 
-  #overloaded(why: string, retryAfterMs: number): GatewayError {
+  #overloaded(why: string, backoff: BackOffBounds): GatewayError {
     return new GatewayError('overloaded', `The provider ${why}.`, {
-      retryAfterMs: Math.min(retryAfterMs, 1_000),
+      retryAfterMs: this.#backOff.next(backoff, this.clock.monotonic()),
       facts: { provider: this.provider },
     });
   }

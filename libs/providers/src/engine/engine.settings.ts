@@ -37,12 +37,13 @@ export class EngineSettings {
   }
 
   /** How this call waits for a slot. */
-  queueing({ caller }: ChatCall): Pick<SlotRequest, 'priority' | 'maxWaiting' | 'maxWaitMs'> {
+  queueing({ caller }: ChatCall): Omit<SlotRequest, 'signal' | 'limit'> {
     const { throttle, tiers } = this.config.current.policies;
     return {
       priority: tiers[caller.tier]?.priority ?? 0,
       maxWaiting: throttle.queue.maxWaiting,
       maxWaitMs: throttle.queue.maxWait,
+      backoff: throttle.backoff,
     };
   }
 }

@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
-import { Clock, GatewayError, isAdmin, type ChatCall, type Target } from '@sluice/kernel';
+import { BackOff, Clock, GatewayError, isAdmin, type ChatCall, type Target } from '@sluice/kernel';
 import { EmergencySwitch } from '../emergency/emergency.switch.js';
 import type { LimitedShare } from '../ledger/spend.ledger.js';
 import { LimitBook } from '../limit.book.js';
-import { BackOff } from '../queue/back-off.js';
 import { WaitingRoom } from '../queue/waiting.room.js';
 import { amountOf, counterKey, type Amounts, type Limit } from '../scopes/limit.js';
 import { Calendar } from '../scopes/period.js';

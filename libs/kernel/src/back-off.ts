@@ -1,3 +1,9 @@
+/** Milliseconds. */
+export interface BackOffBounds {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** How long refused calls are told to stay away: doubling while refusals go on, with jitter, within bounds. */
 export class BackOff {
   #level = 0;
@@ -6,7 +12,7 @@ export class BackOff {
   constructor(private readonly random: () => number = Math.random) {}
 
   /** Milliseconds for the next refusal. */
-  next(bounds: { readonly min: number; readonly max: number }, nowMs: number): number {
+  next(bounds: BackOffBounds, nowMs: number): number {
     const current = Math.min(bounds.max, bounds.min * 2 ** this.#level);
     // Nobody was refused for as long as we asked them to wait: the pressure is gone.
     if (nowMs - this.#lastMs > 2 * current) this.#level = 0;

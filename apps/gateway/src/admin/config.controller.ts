@@ -1,12 +1,20 @@
 import { Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { AdminOnly } from '@sluice/auth';
+import { MachineLink } from '@sluice/cluster';
 import { ConfigStore, redactedConfig } from '@sluice/config';
 import { GatewayError } from '@sluice/kernel';
+
+const RELOAD = 'config:reload';
 
 @Controller('v1/admin/config')
 @AdminOnly()
 export class ConfigController {
-  constructor(private readonly config: ConfigStore) {}
+  constructor(
+    private readonly config: ConfigStore,
+    private readonly link: MachineLink,
+  ) {
+    link.subscribe(RELOAD, () => void config.reload());
+  }
 
   /** What serves now, with secrets as `***`. */
   @Get()
@@ -25,6 +33,8 @@ export class ConfigController {
   @HttpCode(200)
   async reload(): Promise<unknown> {
     const result = await this.config.reload();
+    // The other workers of this machine read the same files.
+    this.link.publish(RELOAD, '');
     if (result.problems.length > 0) {
       throw new GatewayError(
         'invalid_request',

@@ -103,6 +103,8 @@ describe('Supervisor', () => {
 
   it('stops all and replaces none', async () => {
     const { shop, supervisor } = await running(2);
+    shop.latest(1).ready();
+    await shop.settled();
     const stopped = supervisor.stop(60_000);
     expect(shop.forked.map((one) => one.said)).toEqual([['stop'], ['stop']]);
     shop.latest(0).end(0);
@@ -113,8 +115,18 @@ describe('Supervisor', () => {
     expect(supervisor.alive).toEqual([]);
   });
 
+  it('does not wait for one that is still starting', async () => {
+    const { shop, supervisor } = await running(2);
+    const stopped = supervisor.stop(60_000);
+    shop.latest(0).end(0);
+    await stopped;
+    expect(shop.latest(1).said).toEqual(['kill']);
+  });
+
   it('kills those that do not go in time', async () => {
     const { shop, supervisor } = await running(2);
+    shop.latest(1).ready();
+    await shop.settled();
     const stopped = supervisor.stop(0);
     shop.latest(0).end(0);
     await stopped;

@@ -36,6 +36,7 @@ export class WorkerFailed extends Error {
 /** Keeps so many workers alive. One that ends is replaced in its place, later and later when it keeps ending. */
 export class Supervisor {
   readonly #alive = new Map<number, WorkerProcess>();
+  readonly #ready = new WeakSet<WorkerProcess>();
   #stopping = false;
 
   constructor(private readonly options: SupervisorOptions) {}
@@ -61,11 +62,17 @@ export class Supervisor {
     for (let slot = 1; slot < this.options.workers; slot++) void this.#keep(slot, this.#fork(slot));
   }
 
-  /** Asks all workers to go and waits for them; those that are still there after `timeoutMs` are killed. */
+  /**
+   * Asks all workers to go and waits for them; those that are still there after `timeoutMs` are killed. One that is not ready
+   * yet serves nobody and hears nothing: it is killed at once.
+   */
   async stop(timeoutMs: number): Promise<void> {
     this.#stopping = true;
     const workers = this.alive;
-    for (const worker of workers) worker.stop();
+    for (const worker of workers) {
+      if (this.#ready.has(worker)) worker.stop();
+      else worker.kill();
+    }
     const timer = setTimeout(() => this.kill(), timeoutMs);
     await Promise.all(workers.map((worker) => worker.ended));
     clearTimeout(timer);
@@ -79,6 +86,8 @@ export class Supervisor {
   #fork(slot: number): WorkerProcess {
     const worker = this.options.fork(slot);
     this.#alive.set(slot, worker);
+    this.options.logger.info({ worker: slot, worker_pid: worker.pid }, 'worker started');
+    void worker.ready.then(() => this.#ready.add(worker));
     void worker.ended.then(() => {
       if (this.#alive.get(slot) === worker) this.#alive.delete(slot);
     });
@@ -100,7 +109,7 @@ export class Supervisor {
       failures = now() - startedAt < STEADY_MS ? failures + 1 : 1;
       const delay = Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** (failures - 1));
       logger.error(
-        { worker: slot, pid: worker.pid, how, delay },
+        { worker: slot, worker_pid: worker.pid, how, delay },
         'a worker ended; starting another',
       );
       await wait(delay);

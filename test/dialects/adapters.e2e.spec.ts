@@ -92,6 +92,18 @@ describe('Bedrock', () => {
     });
   });
 
+  it('keeps the digits of a large number in a tool call', async () => {
+    const input = '{"lat":59.9,"id":12345678901234567890,"list":[1,-2]}';
+    const use = `{"toolUseId":"t1","name":"weather","input":${input}}`;
+    server.script = {
+      text: `{"output":{"message":{"role":"assistant","content":[{"toolUse":${use}}]}},"stopReason":"tool_use"}`,
+    };
+    const answer = await adapter.chat(ask('hi'), model, patient());
+    expect(answer).toMatchObject({
+      message: { choices: [{ parts: [{ type: 'tool_call', arguments: input }] }] },
+    });
+  });
+
   const opening = [
     bedrockEvent('messageStart', { role: 'assistant' }),
     bedrockEvent('contentBlockDelta', { contentBlockIndex: 0, delta: { text: 'Look' } }),

@@ -11,13 +11,9 @@ export interface Feature {
 
 const schema = { type: 'object', properties: { MARK: { type: 'string' } } };
 const user = { role: 'user', content: 'hi' };
-const png = 'iVBORw0KGgoMARK';
-const pdf = 'JVBERi0MARKMARK';
-/** Base64 as the AWS SDK takes it: bytes, which JSON shows as an array. */
-const bytes = (data: string): string => [...Buffer.from(data, 'base64')].join(',');
-const either = (...texts: string[]): RegExp =>
-  new RegExp(texts.map((t) => t.replace(/[+]/g, '\\+')).join('|'));
-
+// Whole groups of four: decoded and encoded again, as the AWS SDK does, they are the same.
+const png = 'iVBORw0KGgoMARKA';
+const pdf = 'JVBERi0MARKMARKA';
 const chat = (over: Body): Body => ({ model: 'm', messages: [user], ...over });
 const responses = (over: Body): Body => ({ model: 'm', input: 'hi', ...over });
 const anthropic = (over: Body): Body => ({ model: 'm', max_tokens: 50, messages: [user], ...over });
@@ -67,7 +63,7 @@ export const FEATURES: readonly Feature[] = [
   },
   {
     name: 'image (bytes)',
-    mark: either(png, bytes(png)),
+    mark: new RegExp(png),
     says: {
       ...both(
         chat({
@@ -107,7 +103,7 @@ export const FEATURES: readonly Feature[] = [
   },
   {
     name: 'file (bytes)',
-    mark: either(pdf, bytes(pdf)),
+    mark: new RegExp(pdf),
     says: {
       ...both(
         chat({

@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import type { Message, Part, Prompt, Tool } from '@sluice/kernel';
 import { OpenAiResponsesWire } from '../../libs/chat/src/wire/openai-responses.wire.js';
 import { inputItems } from '../../libs/chat/src/wire/openai-responses.items.js';
-import { OUTS, WIRES, callFor } from './world.js';
+import { messagesBody } from '../../libs/providers/src/dialects/anthropic/anthropic.body.js';
+import { completionBody } from '../../libs/providers/src/dialects/openai/openai-chat.body.js';
+import { WIRES, callFor, target } from './world.js';
 
 const RUNS = 300;
 
@@ -119,9 +121,14 @@ const prompt = fc
     return prompt as unknown as Prompt;
   });
 
+const OUTS = {
+  'openai-chat': (original: Prompt) => completionBody(callFor(original), target('gpt-5'), true),
+  anthropic: (original: Prompt) => messagesBody(callFor(original), target('claude-sonnet-4-5')),
+};
+
 const through = (to: 'openai-chat' | 'anthropic', original: Prompt): Prompt =>
   WIRES.find((wire) => wire.name === to)!
-    .parse(OUTS[to]!(callFor(original)))
+    .parse(OUTS[to](original))
     .prompt();
 
 /** The prompt without what Chat Completions cannot say: thoughts, cache marks, the flag of a failed tool. */

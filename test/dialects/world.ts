@@ -1,9 +1,3 @@
-import { converseInput } from '../../libs/providers/src/adapters/bedrock/bedrock.body.js';
-import { promptText } from '../../libs/providers/src/adapters/mcp/mcp.body.js';
-import { AnthropicDialect } from '../../libs/providers/src/dialects/anthropic/anthropic.dialect.js';
-import { GeminiDialect } from '../../libs/providers/src/dialects/gemini/gemini.dialect.js';
-import { OpenAiChatDialect } from '../../libs/providers/src/dialects/openai/openai-chat.dialect.js';
-import type { ProviderDialect } from '../../libs/providers/src/provider-dialect.js';
 import {
   ChatCall,
   SYSTEM_CALLER,
@@ -25,21 +19,6 @@ export const target = (upstream: string): Target => ({
   contextTokens: undefined,
   maxOutputTokens: undefined,
 });
-
-export const PROVIDERS: readonly ProviderDialect[] = [
-  new OpenAiChatDialect({ id: 'p', baseUrl: 'https://api.openai.com/v1', flavor: 'openai' }),
-  new AnthropicDialect('p'),
-  new GeminiDialect('p'),
-];
-
-/** Every way out: what would be sent for a call. */
-export const OUTS: Readonly<Record<string, (call: ChatCall) => unknown>> = {
-  'openai-chat': (call) => PROVIDERS[0]!.request(call, target('gpt-5')).body,
-  anthropic: (call) => PROVIDERS[1]!.request(call, target('claude-sonnet-4-5')).body,
-  gemini: (call) => PROVIDERS[2]!.request(call, target('gemini-2.5-pro')).body,
-  bedrock: (call) => converseInput(call, target('anthropic.claude-sonnet-4-5-v1:0')),
-  mcp: (call) => promptText(call, target('answer')),
-};
 
 export function callOf(
   dialect: DialectName,
@@ -77,19 +56,4 @@ export function callFor(
     parse: () => prompt,
     ...over,
   });
-}
-
-/** The events of an SSE text. */
-export function sseEvents(text: string): { event: string | undefined; data: string }[] {
-  return text
-    .split('\n\n')
-    .map((block) => block.split('\n').filter((line) => !line.startsWith(':')))
-    .filter((lines) => lines.some((line) => line.startsWith('data: ')))
-    .map((lines) => ({
-      event: lines.find((line) => line.startsWith('event: '))?.slice(7),
-      data: lines
-        .filter((line) => line.startsWith('data: '))
-        .map((line) => line.slice(6))
-        .join('\n'),
-    }));
 }

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import Anthropic from '@anthropic-ai/sdk';
 import { startGateway, type GatewayProcess } from '../gateway/gateway-process.js';
 import { ScriptedUpstream, type Script } from '../upstream/scripted-upstream.js';
-import { ANSWERS } from '../dialects/upstreams.js';
+import { framingOf } from '../dialects/framing.js';
+import { golden } from '../dialects/golden.js';
 
 let upstream: ScriptedUpstream;
 let gateway: GatewayProcess;
@@ -32,7 +33,11 @@ afterAll(async () => {
 });
 afterEach(() => upstream.reset());
 
-const of = (dialect: string) => ANSWERS.find((answer) => answer.dialect === dialect)!;
+/** A provider's golden answer, whole and as events. */
+const of = (name: string) => {
+  const one = golden(name);
+  return { json: JSON.parse(one.answer.toString()), stream: framingOf(one).split(one.stream) };
+};
 const claude = of('anthropic');
 const sse = claude.stream.map(({ event, data }) => `event: ${event ?? ''}\ndata: ${data}\n\n`);
 const ask = {
@@ -144,7 +149,7 @@ describe('the Anthropic SDK talks to other providers', () => {
   it.each(['gpt-test', 'gemini-test'])(
     '%s: tools, thinking and usage, whole and streamed',
     async (model) => {
-      const answer = of(model === 'gpt-test' ? 'openai-chat' : 'gemini');
+      const answer = of(model === 'gpt-test' ? 'openai' : 'gemini');
       upstream.always({ json: answer.json });
       const message = await through.messages.create({ ...ask, model, tools });
       expect(message.stop_reason).toBe('tool_use');
@@ -174,7 +179,7 @@ describe('the Anthropic SDK talks to other providers', () => {
   });
 
   it('is refused by the name of a field that a provider lacks, unless it allows the loss', async () => {
-    upstream.always({ json: of('openai-chat').json });
+    upstream.always({ json: of('openai').json });
     const odd = { ...ask, model: 'gpt-test', container: 'c1' };
     await expect(through.messages.create(odd as never)).rejects.toThrow('container');
     expect(upstream.requests).toHaveLength(0);

@@ -15,7 +15,8 @@ import {
 import { startGateway, upstreamConfig, type GatewayProcess } from '../gateway/gateway-process.js';
 import { ScriptedUpstream } from '../upstream/scripted-upstream.js';
 import { chatChunks, chatCompletion } from '../upstream/openai-fixtures.js';
-import { ANSWERS } from '../dialects/upstreams.js';
+import { framingOf } from '../dialects/framing.js';
+import { golden } from '../dialects/golden.js';
 
 // The Anthropic adapter warns of every model whose name it does not know.
 globalThis.AI_SDK_LOG_WARNINGS = false;
@@ -35,8 +36,12 @@ afterAll(async () => {
 });
 afterEach(() => upstream.reset());
 
-const calls = ANSWERS.find(({ dialect }) => dialect === 'openai-chat')!;
-const callFrames = calls.stream.slice(0, -1).map(({ data }) => JSON.parse(data) as object);
+const recorded = golden('openai');
+const calls = { json: JSON.parse(recorded.answer.toString()) };
+const callFrames = framingOf(recorded)
+  .split(recorded.stream)
+  .slice(0, -1)
+  .map(({ data }) => JSON.parse(data) as object);
 const weather = tool({
   description: 'the weather of a city',
   inputSchema: jsonSchema<{ city: string }>({

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import OpenAI from 'openai';
 import { startGateway, upstreamConfig, type GatewayProcess } from '../gateway/gateway-process.js';
 import { ScriptedUpstream, type Script } from '../upstream/scripted-upstream.js';
-import { ANSWERS } from '../dialects/upstreams.js';
+import { framingOf } from '../dialects/framing.js';
+import { golden } from '../dialects/golden.js';
 
 let upstream: ScriptedUpstream;
 let gateway: GatewayProcess;
@@ -25,8 +26,12 @@ afterEach(() => upstream.reset());
 
 const messages = [{ role: 'user' as const, content: 'hi' }];
 const model = 'gpt-test';
-const answer = ANSWERS.find(({ dialect }) => dialect === 'openai-chat')!;
-const frames = answer.stream.slice(0, -1).map(({ data }) => JSON.parse(data) as object);
+const recorded = golden('openai');
+const answer = { json: JSON.parse(recorded.answer.toString()) };
+const frames = framingOf(recorded)
+  .split(recorded.stream)
+  .slice(0, -1)
+  .map(({ data }) => JSON.parse(data) as object);
 const tools = [
   { type: 'function' as const, function: { name: 'weather', parameters: { type: 'object' } } },
 ];

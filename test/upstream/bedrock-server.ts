@@ -27,6 +27,8 @@ export interface BedrockScript {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
+  /** JSON as text, for numbers that JavaScript would write otherwise. */
+  readonly text?: string;
   readonly events?: readonly Buffer[];
   /** Never ends the body. */
   readonly hang?: boolean;
@@ -62,7 +64,7 @@ export class BedrockServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
-    const { status = 200, headers, json, events, hang } = this.script;
+    const { status = 200, headers, json, text, events, hang } = this.script;
     this.requests.push({
       path: request.url ?? '',
       body: JSON.parse(Buffer.concat(pieces).toString()),
@@ -71,7 +73,7 @@ export class BedrockServer {
     });
     const type = events === undefined ? 'application/json' : 'application/vnd.amazon.eventstream';
     response.writeHead(status, { 'content-type': type, ...headers });
-    if (events === undefined) response.end(JSON.stringify(json));
+    if (events === undefined) response.end(text ?? JSON.stringify(json));
     else {
       for (const event of events) response.write(event);
       if (hang !== true) response.end();

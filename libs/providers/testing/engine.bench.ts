@@ -33,8 +33,9 @@ export interface EngineBench {
 export function engineBench(
   sluice: SluiceConfigInput,
   clock: Clock = new SystemClock(),
+  world: { readonly dns?: DnsCache; readonly env?: Readonly<Record<string, string>> } = {},
 ): EngineBench {
-  const config = configFromObjects({ sluice });
+  const config = configFromObjects({ sluice, env: world.env ?? {} });
   const tokens = new TokenCounter();
   const prompts = new PromptCounter(tokens);
   const catalog = new ModelCatalog(config, clock, tokens, prompts);
@@ -43,7 +44,7 @@ export function engineBench(
   const registry = new ProviderRegistry(
     config,
     new SilentLogger(),
-    new DnsCache(),
+    world.dns ?? new DnsCache(),
     tokens,
     prompts,
   );

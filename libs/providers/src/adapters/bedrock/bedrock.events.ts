@@ -13,6 +13,7 @@ import {
   type Part,
   type Usage,
 } from '@sluice/kernel';
+import { count } from '../../dialects/token.count.js';
 
 const FINISH: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',
@@ -36,11 +37,11 @@ function finishOf(reason: string | undefined): FinishReason {
 /** Cached tokens are reported beside `inputTokens`; our totals include them. */
 export function usageOf(wire: TokenUsage | undefined): Usage | undefined {
   if (wire === undefined) return undefined;
-  const cachedInput = wire.cacheReadInputTokens ?? 0;
-  const cacheWrite = wire.cacheWriteInputTokens ?? 0;
+  const cachedInput = count(wire.cacheReadInputTokens);
+  const cacheWrite = count(wire.cacheWriteInputTokens);
   return usage({
-    input: (wire.inputTokens ?? 0) + cachedInput + cacheWrite,
-    output: wire.outputTokens ?? 0,
+    input: count(wire.inputTokens) + cachedInput + cacheWrite,
+    output: count(wire.outputTokens),
     cachedInput,
     cacheWrite,
   });
@@ -68,19 +69,51 @@ export function messageOf(
   };
 }
 
+/** The SDK does not check what it names: a damaged answer may hold anything in any place. */
+function string(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/**
+ * A document as JSON text, digit for digit. The SDK hands on numbers that JavaScript would round
+ * (`12345678901234567890`) as `bigint` and as objects of its own.
+ */
+function documentText(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (Array.isArray(value)) return `[${value.map(documentText).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  if ('type' in value && value.type === 'bigDecimal' && 'string' in value) {
+    const digits = string(value.string);
+    if (digits !== '' && Number.isFinite(Number(digits))) return digits;
+  }
+  const members = Object.entries(value).map(
+    ([key, member]) => `${JSON.stringify(key)}:${documentText(member)}`,
+  );
+  return `{${members.join(',')}}`;
+}
+
 function partOf(block: ContentBlock): Part | undefined {
-  if (block.text !== undefined) return { type: 'text', text: block.text };
+  if (block.text !== undefined) return { type: 'text', text: string(block.text) };
   if (block.toolUse !== undefined) {
-    const { toolUseId = '', name = '', input } = block.toolUse;
-    return { type: 'tool_call', id: toolUseId, name, arguments: JSON.stringify(input ?? {}) };
+    const { toolUseId, name, input } = block.toolUse;
+    return {
+      type: 'tool_call',
+      id: string(toolUseId),
+      name: string(name),
+      arguments: documentText(input ?? {}),
+    };
   }
   const reasoning = block.reasoningContent;
   if (reasoning?.redactedContent !== undefined) {
     return { type: 'reasoning', text: '', redacted: base64(reasoning.redactedContent) };
   }
   if (reasoning?.reasoningText !== undefined) {
-    const { text = '', signature } = reasoning.reasoningText;
-    return { type: 'reasoning', text, ...(signature === undefined ? {} : { signature }) };
+    const { text, signature } = reasoning.reasoningText;
+    return {
+      type: 'reasoning',
+      text: string(text),
+      ...(signature === undefined ? {} : { signature: string(signature) }),
+    };
   }
   return undefined;
 }
@@ -106,7 +139,8 @@ export class BedrockEvents {
       if (start?.toolUse === undefined) return [];
       this.#calls += 1;
       this.#callOf.set(contentBlockIndex, this.#calls);
-      const { toolUseId: id = '', name = '' } = start.toolUse;
+      const id = string(start.toolUse.toolUseId);
+      const name = string(start.toolUse.name);
       return [{ type: 'tool_call', choice: 0, index: this.#calls, id, name, arguments: '' }];
     }
     if (event.contentBlockDelta !== undefined) return this.#delta(event.contentBlockDelta);
@@ -130,22 +164,22 @@ export class BedrockEvents {
 
   #delta(event: NonNullable<ConverseStreamOutput['contentBlockDelta']>): ChatEvent[] {
     const { delta, contentBlockIndex: block = 0 } = event;
-    if (delta?.text !== undefined) return [{ type: 'text', choice: 0, text: delta.text }];
+    if (delta?.text !== undefined) return [{ type: 'text', choice: 0, text: string(delta.text) }];
     if (delta?.toolUse !== undefined) {
       const index = this.#callOf.get(block);
       if (index === undefined) return [];
-      return [{ type: 'tool_call', choice: 0, index, arguments: delta.toolUse.input ?? '' }];
+      return [{ type: 'tool_call', choice: 0, index, arguments: string(delta.toolUse.input) }];
     }
     const thought = delta?.reasoningContent;
     if (thought === undefined) return [];
-    const { text = '', signature, redactedContent } = thought;
+    const { text, signature, redactedContent } = thought;
     return [
       {
         type: 'reasoning',
         choice: 0,
-        text,
+        text: string(text),
         block,
-        ...(signature === undefined ? {} : { signature }),
+        ...(signature === undefined ? {} : { signature: string(signature) }),
         ...(redactedContent === undefined ? {} : { redacted: base64(redactedContent) }),
       },
     ];

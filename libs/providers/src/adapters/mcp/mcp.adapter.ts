@@ -10,8 +10,10 @@ import {
   type Target,
 } from '@sluice/kernel';
 import { ProviderAdapter, type ProviderAnswer } from '../../provider-adapter.js';
+import { codeOfStatus } from '../../upstream.failure.js';
 import { Deadlines } from '../deadlines.js';
 import { promptText } from './mcp.body.js';
+import { answeringFetch } from './mcp.fetch.js';
 
 /** The part of an MCP provider's configuration that is used here. Milliseconds. */
 export interface McpConfig {
@@ -36,12 +38,19 @@ interface ToolAnswer {
   readonly isError?: boolean;
 }
 
+/** One session with the server. It is closed when nobody uses it any more: one call's failure is not the others'. */
+interface Session {
+  readonly client: Client;
+  users: number;
+  retired: boolean;
+}
+
 /**
  * A model whose answers come from a tool of an MCP server, over streamable HTTP. The tool gets the prompt's text in one
  * argument; what it returns is the answer. A sampler's settings (temperature, length) mean nothing to it.
  */
 export class McpAdapter extends ProviderAdapter {
-  #connection: Promise<Client> | undefined;
+  #session: Promise<Session> | undefined;
 
   constructor(
     private readonly config: McpConfig,
@@ -67,53 +76,70 @@ export class McpAdapter extends ProviderAdapter {
   }
 
   override async close(): Promise<void> {
-    const client = await this.#connection?.catch(() => undefined);
-    this.#connection = undefined;
-    await client?.close();
+    const session = await this.#session?.catch(() => undefined);
+    this.#session = undefined;
+    await session?.client.close();
   }
 
   async #ask(text: string, signal: AbortSignal): Promise<string> {
     const deadlines = new Deadlines(signal);
     deadlines.within(this.config.timeout);
+    let session: Session | undefined;
     try {
-      const client = await deadlines.race(this.#connect());
-      const answer = (await deadlines.race(
-        client.callTool(
-          { name: this.config.tool, arguments: { [this.config.argument]: text } },
-          undefined,
-          {
-            signal: deadlines.signal,
-            // A tool that reports progress may take its time, up to the whole call's limit.
-            timeout: Math.min(this.config.idleTimeout, this.config.timeout),
-            resetTimeoutOnProgress: true,
-            maxTotalTimeout: this.config.timeout,
-            onprogress: () => undefined,
-          },
-        ),
-      )) as ToolAnswer;
+      session = await deadlines.race(this.#join());
+      session.users++;
+      const answer = await deadlines.race(this.#call(session.client, text, deadlines.signal));
       deadlines.end();
       return answerText(answer);
     } catch (error) {
       deadlines.end(true);
-      throw this.#failure(error);
+      const failure = this.#failure(error);
+      // The session may be gone with the server that held it: the next call starts a new one.
+      if (session !== undefined && isOutside(error)) this.#retire(session);
+      throw failure;
+    } finally {
+      if (session !== undefined) {
+        session.users--;
+        closeUnused(session);
+      }
     }
   }
 
-  #connect(): Promise<Client> {
-    this.#connection ??= this.#open().catch((error: unknown) => {
-      this.#connection = undefined;
-      throw error;
-    });
-    return this.#connection;
+  async #call(client: Client, text: string, signal: AbortSignal): Promise<ToolAnswer> {
+    const { tool, argument, idleTimeout, timeout } = this.config;
+    const question = { name: tool, arguments: { [argument]: text } };
+    return (await client.callTool(question, undefined, {
+      signal,
+      // A tool that reports progress may take its time, up to the whole call's limit.
+      timeout: Math.min(idleTimeout, timeout),
+      resetTimeoutOnProgress: true,
+      maxTotalTimeout: timeout,
+      onprogress: () => undefined,
+    })) as ToolAnswer;
   }
 
-  async #open(): Promise<Client> {
+  #join(): Promise<Session> {
+    this.#session ??= this.#open().catch((error: unknown) => {
+      this.#session = undefined;
+      throw error;
+    });
+    return this.#session;
+  }
+
+  #retire(session: Session): void {
+    if (session.retired) return;
+    session.retired = true;
+    this.#session = undefined;
+  }
+
+  async #open(): Promise<Session> {
     const [{ Client: McpClient }, { StreamableHTTPClientTransport }] = await Promise.all([
       import('@modelcontextprotocol/sdk/client/index.js'),
       import('@modelcontextprotocol/sdk/client/streamableHttp.js'),
     ]);
     const { apiKey, headers, url, connectTimeout } = this.config;
     const transport = new StreamableHTTPClientTransport(new URL(url), {
+      fetch: answeringFetch(),
       requestInit: {
         headers: {
           ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
@@ -121,15 +147,16 @@ export class McpAdapter extends ProviderAdapter {
         },
       },
     });
-    const client = new McpClient({ name: 'sluice', version: '1.0.0' });
-    client.onclose = () => {
-      this.#connection = undefined;
+    const session = {
+      client: new McpClient({ name: 'sluice', version: '1.0.0' }),
+      users: 0,
+      retired: false,
     };
     // The transport declares optional members in a way that exactOptionalPropertyTypes does not match.
-    await client.connect(transport, {
+    await session.client.connect(transport, {
       timeout: connectTimeout,
     });
-    return client;
+    return session;
   }
 
   async #message(asked: string, said: string, target: Target): Promise<ChatMessage> {
@@ -153,13 +180,44 @@ export class McpAdapter extends ProviderAdapter {
         facts,
       });
     }
-    // The session may be gone with the server that held it: the next call starts a new one.
-    void this.close().catch(() => undefined);
-    return new GatewayError('upstream_error', 'The MCP server failed to answer.', {
-      cause: error,
-      facts,
-    });
+    if (isHttpStatus(code)) {
+      // 404 is about the session, which is ours to mend, and not about a model.
+      const known = code === 404 ? 'upstream_error' : codeOfStatus(code);
+      return new GatewayError(known, `The MCP server answered with status ${code}.`, {
+        cause: error,
+        upstream: { provider: this.config.id, status: code, dialect: 'mcp' },
+      });
+    }
+    const said = isOutside(error) ? 'The MCP server failed to answer.' : saidIn(error);
+    return new GatewayError('upstream_error', said, { cause: error, facts });
   }
+}
+
+function closeUnused(session: Session): void {
+  if (session.retired && session.users === 0) void session.client.close().catch(() => undefined);
+}
+
+function isHttpStatus(code: unknown): code is number {
+  return typeof code === 'number' && code >= 400 && code < 600;
+}
+
+/** JSON-RPC's own codes: the server is there, and says no. */
+function isRpcError(code: unknown): boolean {
+  return typeof code === 'number' && code <= -32_600 && code >= -32_700;
+}
+
+/** True for failures of the connection or the session, false for what the server said in good order. */
+function isOutside(error: unknown): boolean {
+  if (error instanceof GatewayError) return false;
+  const { code } = error as { code?: unknown };
+  return code !== REQUEST_TIMEOUT && !isRpcError(code);
+}
+
+/** The server's words without the SDK's prefix. */
+function saidIn(error: unknown): string {
+  return error instanceof Error
+    ? error.message.replace(/^MCP error -?\d+: /, '')
+    : 'The MCP server failed to answer.';
 }
 
 /** JSON-RPC code of the SDK's own time limit. */

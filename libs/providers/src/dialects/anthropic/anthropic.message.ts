@@ -6,6 +6,7 @@ import {
   type Part,
   type Usage,
 } from '@sluice/kernel';
+import { count } from '../token.count.js';
 
 /** What Anthropic sends, loosely: only what is read is named, and nothing is relied upon. */
 export interface WireUsage {
@@ -73,11 +74,6 @@ export function usageOf(
       reasoning: count(all.output_tokens_details?.thinking_tokens),
     }),
   };
-}
-
-/** Upstream numbers end in bills: rubbish counts as nothing. */
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.floor(value) : 0;
 }
 
 /** @throws GatewayError upstream_error for a body without content */

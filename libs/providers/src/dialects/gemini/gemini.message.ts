@@ -1,4 +1,5 @@
 import { usage, type ChatEvent, type FinishReason, type Usage } from '@sluice/kernel';
+import { count } from '../token.count.js';
 import { GEMINI_SIGNATURE } from '../turns.js';
 
 /** What Gemini sends, loosely: only what is read is named, and nothing is relied upon. */
@@ -171,10 +172,6 @@ function tokenOf(wire: WireToken | null): {
 } {
   const token = string(wire?.token);
   return { token, logprob: number(wire?.logProbability), bytes: [...Buffer.from(token)] };
-}
-
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.floor(value) : 0;
 }
 
 function number(value: unknown): number {

@@ -7,6 +7,7 @@ import {
   type UpstreamResponseFacts,
 } from '../../provider-dialect.js';
 import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
+import { count } from '../token.count.js';
 import { completionBody } from './openai-chat.body.js';
 import { OpenAiChatReader } from './openai-chat.reader.js';
 import { readMessage } from './openai-chat.message.js';
@@ -118,7 +119,7 @@ export class OpenAiChatDialect extends ProviderDialect {
     const told = asObject(body.usage);
     return {
       vectors,
-      usage: usage({ input: Number(told.prompt_tokens ?? told.total_tokens ?? 0) }),
+      usage: usage({ input: count(told.prompt_tokens ?? told.total_tokens) }),
     };
   }
 

@@ -8,6 +8,7 @@ import {
   type Part,
   type Usage,
 } from '@sluice/kernel';
+import { count } from '../token.count.js';
 
 /** What OpenAI and its copies send, loosely: only what is read is named, and nothing is relied upon. */
 export interface WireUsage {
@@ -66,11 +67,6 @@ export function usageOf(wire: WireUsage | null | undefined): Usage | undefined {
     cachedInput: count(wire.prompt_tokens_details?.cached_tokens ?? wire.prompt_cache_hit_tokens),
     reasoning: count(wire.completion_tokens_details?.reasoning_tokens),
   });
-}
-
-/** Upstream numbers end in bills: rubbish counts as nothing. */
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.floor(value) : 0;
 }
 
 /** @throws GatewayError upstream_error for a body without choices */

@@ -29,6 +29,7 @@ interface WireChunk {
 }
 
 const OPEN_BRACE = 123;
+const NO_CHOICES = /"choices"\s*:\s*\[\s*\]/;
 
 /**
  * Reads a Chat Completions stream by looking for a handful of keys in the text of each frame: parsing JSON that
@@ -62,8 +63,9 @@ export class OpenAiChatReader implements DialectStreamReader {
     this.#produced += found.said;
     this.#finished += found.finished;
     if (found.hasUsage) this.#usage = usageOf((JSON.parse(data) as WireChunk).usage) ?? this.#usage;
-    const first = this.#first;
-    this.#first = false;
+    // Azure begins with a chunk about the prompt, which has neither id nor model.
+    const first = this.#first && !NO_CHOICES.test(data);
+    if (first) this.#first = false;
     return ChatChunk.lazy({ dialect: 'openai-chat', data }, () => eventsIn(data, first));
   }
 

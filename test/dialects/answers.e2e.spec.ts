@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Ajv } from 'ajv';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,15 +11,40 @@ import {
   type ChatMessage,
   type DialectName,
 } from '@sluice/kernel';
-import { ANSWERS, type UpstreamAnswer } from './upstreams.js';
-import { PROVIDERS, WIRES, callOf, sseEvents, target } from './world.js';
+import { AnthropicDialect } from '../../libs/providers/src/dialects/anthropic/anthropic.dialect.js';
+import { OpenAiChatDialect } from '../../libs/providers/src/dialects/openai/openai-chat.dialect.js';
+import type { ProviderAdapter } from '../../libs/providers/src/provider-adapter.js';
+import { framingOf, sseEvents } from './framing.js';
+import { GOLDENS, golden, type Golden } from './golden.js';
+import { GoldenUpstream, ask, chunksOf as chunksIn } from './golden-upstream.js';
+import { WIRES, callOf, target } from './world.js';
 
-const providerOf = (answer: UpstreamAnswer) => PROVIDERS.find((p) => p.name === answer.dialect)!;
+/** The providers, played by their golden files. */
+const playing = new Map<string, { server: GoldenUpstream; adapter: ProviderAdapter }>();
+beforeAll(async () => {
+  for (const one of GOLDENS) {
+    const server = await GoldenUpstream.start(one);
+    playing.set(one.name, { server, adapter: await server.adapter() });
+  }
+});
+afterAll(async () => {
+  for (const { server, adapter } of playing.values()) {
+    await adapter.close();
+    await server.close();
+  }
+});
+
 const BODIES: Partial<Record<DialectName, Record<string, unknown>>> = {
   'openai-responses': { model: 'm', input: 'hi' },
   'openai-completions': { model: 'm', prompt: 'hi' },
   anthropic: { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'hi' }] },
 };
+const OPENAI = new OpenAiChatDialect({
+  id: 'p',
+  baseUrl: 'https://api.openai.com/v1',
+  flavor: 'openai',
+});
+const ANTHROPIC = new AnthropicDialect('p');
 const CHAT = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
 
 const callFrom = (dialect: DialectName, stream: boolean): ChatCall =>
@@ -29,13 +54,17 @@ const callFrom = (dialect: DialectName, stream: boolean): ChatCall =>
     ...(dialect === 'openai-chat' ? { stream_options: { include_usage: true } } : {}),
   });
 
+async function messageOf({ name }: Golden, call: ChatCall): Promise<ChatMessage> {
+  const { server, adapter } = playing.get(name)!;
+  server.serveWhole();
+  return ask(adapter, server.golden, call);
+}
+
 /** The chunks that a provider's dialect reads from its stream. */
-function chunksOf(answer: UpstreamAnswer, call: ChatCall): ChatChunk[] {
-  const reader = providerOf(answer).reader(call);
-  const chunks = answer.stream.flatMap(({ event, data }) => reader.read({ event, data }) ?? []);
-  expect(reader.done()).toBe(true);
-  expect(reader.usage()).toMatchObject({ input: 100, output: 30, cachedInput: 40, reasoning: 10 });
-  return chunks;
+async function chunksOf({ name, upstream }: Golden, call: ChatCall): Promise<ChatChunk[]> {
+  const { server, adapter } = playing.get(name)!;
+  server.serveStream();
+  return chunksIn(await adapter.chat(call, target(upstream), call.signal));
 }
 
 /** What a caller of each dialect understands of an answer, brought to one form. */
@@ -48,23 +77,38 @@ interface Understood {
   input: number;
   output: number;
 }
-const EXPECTED = {
-  text: 'Looking it up.',
-  reasoning: 'Two cities.',
-  calls: [
-    { id: 'call_Oslo', name: 'weather', arguments: { city: 'Oslo' } },
-    { id: 'call_Rome', name: 'weather', arguments: { city: 'Rome' } },
-  ],
-};
+
+/** What the golden files say that every caller must come to understand. */
+function expectedOf({ expected }: Golden): Omit<Understood, 'finish' | 'signature'> {
+  const { parts } = expected.choices[0]!;
+  const said = (type: string): string =>
+    parts.flatMap((part) => (part.type === type && 'text' in part ? [part.text] : [])).join('');
+  return {
+    text: said('text'),
+    reasoning: said('reasoning'),
+    calls: parts.flatMap((part) =>
+      part.type === 'tool_call'
+        ? [{ id: part.id, name: part.name, arguments: JSON.parse(part.arguments) }]
+        : [],
+    ),
+    // What the provider does not report is counted, and these tests ask for little.
+    input: expected.usage.estimated ? 'hi'.length : expected.usage.input,
+    output: expected.usage.output,
+  };
+}
+const signatureOf = ({ expected }: Golden): string | undefined =>
+  expected.choices[0]!.parts.find((part) => part.type === 'reasoning' && part.signature)
+    ? 'c2lnbmVk'
+    : undefined;
 
 const UNDERSTAND: Partial<Record<DialectName, (body: any) => Understood>> = {
   'openai-chat': (body) => {
     const { message, finish_reason } = body.choices[0];
     return {
       text: message.content,
-      reasoning: message.reasoning_content,
+      reasoning: message.reasoning_content ?? '',
       signature: message.reasoning_details?.find((d: any) => d.signature)?.signature,
-      calls: message.tool_calls.map((call: any) => ({
+      calls: (message.tool_calls ?? []).map((call: any) => ({
         id: call.id,
         name: call.function.name,
         arguments: JSON.parse(call.function.arguments),
@@ -112,10 +156,20 @@ const UNDERSTAND: Partial<Record<DialectName, (body: any) => Understood>> = {
   }),
 };
 
-const FINISH: Partial<Record<DialectName, string>> = {
-  'openai-chat': 'tool_calls',
-  anthropic: 'tool_use',
-  'openai-responses': 'completed',
+/** The text of a stream that tells little else. */
+function textIn(stream: string): string {
+  return sseEvents(stream)
+    .filter(({ data }) => data !== '[DONE]')
+    .flatMap(({ data }) => JSON.parse(data).choices ?? [])
+    .map((choice: any) => choice.text ?? choice.delta?.content ?? '')
+    .join('');
+}
+
+/** How each caller's dialect says that the answer ends with calls of tools, or just ends. */
+const FINISH: Partial<Record<DialectName, { tool_calls: string; stop: string }>> = {
+  'openai-chat': { tool_calls: 'tool_calls', stop: 'stop' },
+  anthropic: { tool_calls: 'tool_use', stop: 'end_turn' },
+  'openai-responses': { tool_calls: 'completed', stop: 'completed' },
 };
 
 /** Puts a stream of each dialect together again, as its SDK does. */
@@ -201,9 +255,13 @@ const ASSEMBLE: Partial<Record<DialectName, (text: string) => any>> = {
         .filter(({ event }) => event === type)
         .map(({ value }) => value.delta)
         .join('');
-    expect(deltas('response.output_text.delta')).toBe(EXPECTED.text);
-    expect(deltas('response.reasoning_summary_text.delta')).toBe(EXPECTED.reasoning);
-    expect(deltas('response.function_call_arguments.delta')).toContain('Oslo');
+    // The deltas come to the same as the whole that the last event tells.
+    const { text: said, reasoning, calls } = UNDERSTAND['openai-responses']!(response);
+    expect(deltas('response.output_text.delta')).toBe(said);
+    expect(deltas('response.reasoning_summary_text.delta')).toBe(reasoning);
+    expect(deltas('response.function_call_arguments.delta')).toBe(
+      calls.map((call) => JSON.stringify(call.arguments)).join(''),
+    );
     const done = events.filter(({ event }) => event === 'response.output_item.done');
     expect(done.map(({ value }) => value.item).sort((a, b) => a.id.localeCompare(b.id))).toEqual(
       [...response.output].sort((a: any, b: any) => a.id.localeCompare(b.id)),
@@ -213,74 +271,91 @@ const ASSEMBLE: Partial<Record<DialectName, (text: string) => any>> = {
 };
 
 describe.each(WIRES.map((wire) => [wire.name, wire] as const))('answers to %s', (name, wire) => {
-  describe.each(ANSWERS.map((answer) => [answer.dialect, answer] as const))(
-    'from %s',
-    (_, answer) => {
-      it('are understood whole', () => {
-        const call = callFrom(name, false);
-        const message = providerOf(answer).message(answer.json, call);
-        const body = wire.format(message, call);
-        const understood = UNDERSTAND[name]?.(body);
-        if (understood === undefined) {
-          expect(JSON.stringify(body)).toContain('Looking it up.');
-          return;
-        }
-        expect(understood).toMatchObject({
-          ...EXPECTED,
-          finish: FINISH[name],
-          input: 100,
-          output: 30,
-        });
-        if (answer.signature) expect(understood.signature).toContain('c2lnbmVk');
-      });
+  describe.each(GOLDENS.map((one) => [one.name, one] as const))('from %s', (_, one) => {
+    /** A body of this caller's dialect says what the golden files say. */
+    const expectUnderstood = (body: unknown): void => {
+      const understand = UNDERSTAND[name];
+      const { text } = expectedOf(one);
+      if (understand === undefined) {
+        // These tell the text alone.
+        expect(JSON.stringify(body)).toContain(JSON.stringify(text).slice(1, -1));
+        return;
+      }
+      const understood = understand(body);
+      const finish = one.expected.choices[0]!.finish as 'tool_calls' | 'stop';
+      expect(understood).toMatchObject({ ...expectedOf(one), finish: FINISH[name]![finish] });
+      const signature = signatureOf(one);
+      if (signature !== undefined) expect(understood.signature).toContain(signature);
+    };
 
-      it('are understood streamed', () => {
-        const call = callFrom(name, true);
-        const stream = wire.stream(call);
-        const text = chunksOf(answer, call)
-          .map((chunk) => stream.chunk(chunk))
-          .concat(stream.end())
-          .join('');
-        const body = ASSEMBLE[name]?.(text);
-        if (body === undefined) {
-          expect(text).toContain('it up.');
-          expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
-          return;
-        }
-        const understood = UNDERSTAND[name]!(body);
-        expect(understood).toMatchObject({
-          ...EXPECTED,
-          finish: FINISH[name],
-          input: 100,
-          output: 30,
-        });
-        if (answer.signature) expect(understood.signature).toContain('c2lnbmVk');
-      });
+    it('are understood whole', async () => {
+      const call = callFrom(name, false);
+      const message = await messageOf(one, call);
+      expectUnderstood(wire.format(message, call));
+    });
 
-      it('give the same message streamed and whole', () => {
-        const call = callFrom(name, true);
-        const assembler = new MessageAssembler();
-        for (const chunk of chunksOf(answer, call)) assembler.add(chunk);
-        const whole = providerOf(answer).message(answer.json, call);
-        const streamed = assembler.message();
-        expect(streamed.choices).toEqual(whole.choices);
-        expect(streamed.usage).toEqual(whole.usage);
-      });
-    },
-  );
-
-  it('carry the sluice field in the last usage event when it is asked for', () => {
-    const call = callFrom(name, true);
-    for (const answer of ANSWERS) {
+    it('are understood streamed', async () => {
+      const call = callFrom(name, true);
       const stream = wire.stream(call);
-      for (const chunk of chunksOf(answer, call)) stream.chunk(chunk);
+      const text = (await chunksOf(one, call))
+        .map((chunk) => stream.chunk(chunk))
+        .concat(stream.end())
+        .join('');
+      const assemble = ASSEMBLE[name];
+      if (assemble !== undefined) {
+        expectUnderstood(assemble(text));
+        return;
+      }
+      expect(textIn(text)).toBe(expectedOf(one).text);
+      expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    });
+
+    it('give the same message streamed and whole', async () => {
+      const call = callFrom(name, true);
+      const assembler = new MessageAssembler();
+      for (const chunk of await chunksOf(one, call)) assembler.add(chunk);
+      const whole = await messageOf(one, callFrom(name, false));
+      const streamed = assembler.message();
+      expect(streamed.choices).toEqual(whole.choices);
+      expect(streamed.usage).toEqual(whole.usage);
+    });
+
+    it('carry the sluice field in the last usage event when it is asked for', async () => {
+      const stream = wire.stream(callFrom(name, true));
+      for (const chunk of await chunksOf(one, callFrom(name, true))) stream.chunk(chunk);
       const ends = sseEvents(stream.end({ cost_usd: 0.5 })).filter(({ data }) => data !== '[DONE]');
       const carrying = ends.filter(({ data }) => JSON.parse(data).sluice?.cost_usd === 0.5);
       expect(carrying).toHaveLength(1);
-      expect(
-        JSON.parse(carrying[0]!.data).usage ?? JSON.parse(carrying[0]!.data).response.usage,
-      ).toBeDefined();
-    }
+      const last = JSON.parse(carrying[0]!.data);
+      expect(last.usage ?? last.response.usage).toBeDefined();
+    });
+
+    it('go on where an upstream stopped when the gateway ends a stream itself', async () => {
+      const call = callFrom(name, true);
+      const stream = wire.stream(call);
+      const chunks = await chunksOf(one, call);
+      const text = chunks
+        .slice(0, Math.ceil(chunks.length / 3))
+        // An answer that came whole is over at its first chunk: here only its beginning came.
+        .map((chunk) =>
+          chunk.frame === undefined
+            ? ChatChunk.of(...chunk.events.filter((event) => event.type !== 'finish'))
+            : chunk,
+        )
+        .map((chunk) => stream.chunk(chunk))
+        .concat(
+          stream.chunk(ChatChunk.of({ type: 'finish', choice: 0, reason: 'length' })),
+          stream.end(),
+        )
+        .join('');
+      expect(text).toMatch(/"length"|"max_tokens"|"incomplete"/);
+      if (name === 'anthropic') {
+        const names = sseEvents(text).map(({ event }) => event);
+        const count = (wanted: string): number => names.filter((n) => n === wanted).length;
+        expect(count('content_block_start')).toBe(count('content_block_stop'));
+        expect(names.slice(-2)).toEqual(['message_delta', 'message_stop']);
+      }
+    });
   });
 
   it('end in an error that the SDK raises, without the sign of a regular end', () => {
@@ -303,47 +378,21 @@ describe.each(WIRES.map((wire) => [wire.name, wire] as const))('answers to %s', 
     if (name === 'openai-responses') expect(event!.event).toBe('error');
     expect(stream.heartbeat()).toMatch(name === 'anthropic' ? /^event: ping\n/ : /^:/);
   });
-
-  it('go on where an upstream stopped when the gateway ends a stream itself', () => {
-    const call = callFrom(name, true);
-    for (const answer of ANSWERS) {
-      const stream = wire.stream(call);
-      const reader = providerOf(answer).reader(call);
-      const begun = answer.stream
-        .slice(0, 8)
-        .flatMap((event) => reader.read({ event: undefined, ...event }) ?? []);
-      const text = begun
-        .map((chunk) => stream.chunk(chunk))
-        .concat(
-          stream.chunk(ChatChunk.of({ type: 'finish', choice: 0, reason: 'length' })),
-          stream.end(),
-        )
-        .join('');
-      expect(text).toMatch(/"length"|"max_tokens"|"incomplete"/);
-      if (name === 'anthropic') {
-        const names = sseEvents(text).map(({ event }) => event);
-        const count = (wanted: string): number => names.filter((n) => n === wanted).length;
-        expect(count('content_block_start')).toBe(count('content_block_stop'));
-        expect(names.slice(-2)).toEqual(['message_delta', 'message_stop']);
-      }
-    }
-  });
 });
 
 describe('the same dialect', () => {
-  it('brings frames back word for word, unknown fields and all', () => {
-    for (const answer of ANSWERS) {
-      const wire = WIRES.find((w) => w.name === answer.dialect);
+  it('brings frames back word for word, unknown fields and all', async () => {
+    for (const one of GOLDENS) {
+      const wire = WIRES.find((w) => w.name === one.dialect);
       if (wire === undefined) continue;
-      const call = callFrom(answer.dialect, true);
+      const call = callFrom(one.dialect, true);
       const stream = wire.stream(call);
-      const text = chunksOf(answer, call)
+      const text = (await chunksOf(one, call))
         .map((chunk) => stream.chunk(chunk))
         .concat(stream.end())
         .join('');
-      expect(sseEvents(text).map(({ data }) => data)).toEqual(
-        answer.stream.map(({ data }) => data),
-      );
+      const sent = framingOf(one).split(one.stream);
+      expect(sseEvents(text).map(({ data }) => data)).toEqual(sent.map(({ data }) => data));
     }
   });
 
@@ -363,7 +412,7 @@ describe('the same dialect', () => {
       ],
     ] as const) {
       const call = callOf(dialect, body);
-      const provider = PROVIDERS.find((p) => p.name === dialect)!;
+      const provider = dialect === 'anthropic' ? ANTHROPIC : OPENAI;
       expect(JSON.stringify(provider.request(call, target('up')).body)).toBe(
         JSON.stringify({ ...body, model: 'up' }),
       );
@@ -380,15 +429,10 @@ describe('the same dialect', () => {
         inner: 1,
       },
     };
-    const failure = PROVIDERS[0]!.failure({ status: 400, headers: {} }, body, target('m'));
+    const failure = OPENAI.failure({ status: 400, headers: {} }, body);
     expect(WIRES[0]!.error(failure, 'r')).toEqual(body);
-    const anthropic = PROVIDERS[1]!;
     const said = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
-    const overloaded = anthropic.failure(
-      { status: 529, headers: { 'retry-after': '7' } },
-      said,
-      target('m'),
-    );
+    const overloaded = ANTHROPIC.failure({ status: 529, headers: { 'retry-after': '7' } }, said);
     expect(overloaded).toMatchObject({ code: 'overloaded', retryAfterMs: 7000 });
     expect(WIRES.find((w) => w.name === 'anthropic')!.error(overloaded, 'r')).toEqual({
       ...said,
@@ -400,9 +444,7 @@ describe('the same dialect', () => {
         message: 'prompt is too long: 200001 tokens > 200000',
       },
     };
-    expect(anthropic.failure({ status: 400, headers: {} }, long, target('m')).code).toBe(
-      'context_too_long',
-    );
+    expect(ANTHROPIC.failure({ status: 400, headers: {} }, long).code).toBe('context_too_long');
   });
 });
 
@@ -421,18 +463,18 @@ describe('bodies made for OpenAI callers', () => {
     ['openai-chat', 'CreateChatCompletionResponse'],
     ['openai-responses', 'Response'],
     ['openai-completions', 'CreateCompletionResponse'],
-  ] as const)('of %s are valid %s', (name, schema) => {
-    for (const answer of ANSWERS) {
+  ] as const)('of %s are valid %s', async (name, schema) => {
+    for (const one of GOLDENS) {
       const call = callFrom(name, false);
       const wire = WIRES.find((w) => w.name === name)!;
-      validate(schema, wire.format(providerOf(answer).message(answer.json, call), call));
+      validate(schema, wire.format(await messageOf(one, call), call));
     }
   });
 
-  it('of refusals, stop sequences and logprobs too', () => {
+  it('of refusals, stop sequences and logprobs too', async () => {
     const token = { token: 'No', logprob: -0.1, bytes: [78, 111], top_logprobs: [] };
     const message: ChatMessage = {
-      ...providerOf(ANSWERS[0]!).message(ANSWERS[0]!.json, callFrom('openai-chat', false)),
+      ...(await messageOf(golden('openai'), callFrom('openai-chat', false))),
       choices: [
         { index: 0, parts: [{ type: 'refusal', text: 'No.' }], finish: 'refusal' },
         {

@@ -1,10 +1,13 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format as prettify } from 'prettier';
-import { GatewayError, type DialectName } from '@sluice/kernel';
+import { GatewayError, type ChatCall, type DialectName } from '@sluice/kernel';
 import { FEATURES, type Feature } from './features.js';
-import { OUTS, WIRES, callOf } from './world.js';
+import type { ProviderAdapter } from '../../libs/providers/src/provider-adapter.js';
+import { KINDS, ONE_OF_EACH, type Golden } from './golden.js';
+import { GoldenUpstream, sentFor } from './golden-upstream.js';
+import { WIRES, callOf } from './world.js';
 
 const PAGE = join(import.meta.dirname, '../../docs/dialects.md');
 const INS = WIRES.map((wire) => wire.name);
@@ -14,11 +17,15 @@ type Cell =
   | { readonly kind: 'keeps' | 'leaves out' }
   | { readonly kind: 'refuses'; readonly param: string };
 
-function cell(feature: Feature, from: DialectName, to: string): Cell {
+/** Every way out: what goes over the wire to a provider of that kind. */
+const outs = new Map<Golden, (call: ChatCall) => Promise<unknown>>();
+const opened: { server: GoldenUpstream; adapter: ProviderAdapter }[] = [];
+
+async function cell(feature: Feature, from: DialectName, to: Golden): Promise<Cell> {
   const body = feature.says[from];
   if (body === undefined) return { kind: 'cannot say' };
   try {
-    const sent = OUTS[to]!(callOf(from, body));
+    const sent = await outs.get(to)!(callOf(from, body));
     return { kind: feature.mark.test(JSON.stringify(sent)) ? 'keeps' : 'leaves out' };
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'invalid_request') throw error;
@@ -26,11 +33,26 @@ function cell(feature: Feature, from: DialectName, to: string): Cell {
   }
 }
 
-const CELLS = INS.flatMap((from) =>
-  Object.keys(OUTS).flatMap((to) =>
-    FEATURES.map((feature) => ({ feature, from, to, found: cell(feature, from, to) })),
-  ),
-);
+const CELLS: { feature: Feature; from: DialectName; to: Golden; found: Cell }[] = [];
+
+beforeAll(async () => {
+  for (const to of ONE_OF_EACH) {
+    const server = await GoldenUpstream.start(to);
+    const adapter = await server.adapter();
+    opened.push({ server, adapter });
+    outs.set(to, (call) => sentFor(server, adapter, call));
+    for (const from of INS) {
+      for (const feature of FEATURES)
+        CELLS.push({ feature, from, to, found: await cell(feature, from, to) });
+    }
+  }
+});
+afterAll(async () => {
+  for (const { server, adapter } of opened) {
+    await adapter.close();
+    await server.close();
+  }
+});
 
 describe('what each way through the gateway keeps', () => {
   it('covers every dialect at the door and every way out', () => {
@@ -39,7 +61,7 @@ describe('what each way through the gateway keeps', () => {
         ...['openai-chat', 'openai-completions', 'openai-responses', 'anthropic', 'sluice'],
       ]),
     );
-    expect(Object.keys(OUTS)).toEqual(['openai-chat', 'anthropic', 'gemini', 'bedrock', 'mcp']);
+    expect(ONE_OF_EACH.map(({ kind }) => kind)).toEqual(KINDS);
   });
 
   it('refuses only with the name of the field that is at fault', () => {
@@ -47,16 +69,18 @@ describe('what each way through the gateway keeps', () => {
   });
 
   it('never refuses within one dialect, and keeps everything there', () => {
-    const same = CELLS.filter(({ from, to, found }) => from === to && found.kind !== 'cannot say');
+    const same = CELLS.filter(
+      ({ from, to, found }) => from === to.dialect && found.kind !== 'cannot say',
+    );
     expect(same.length).toBeGreaterThan(30);
     expect(same.filter(({ found }) => found.kind !== 'keeps')).toEqual([]);
   });
 
-  it('drops instead of refusing where the caller allows it, and says what', () => {
+  it('drops instead of refusing where the caller allows it, and says what', async () => {
     for (const { feature, from, to, found } of CELLS) {
       if (found.kind !== 'refuses') continue;
       const call = callOf(from, feature.says[from]!, { unsupported: 'drop' });
-      OUTS[to]!(call);
+      await outs.get(to)!(call);
       expect(call.journal.headers['x-sluice-dropped']?.split(', ')).toContain(found.param);
     }
   });
@@ -65,7 +89,7 @@ describe('what each way through the gateway keeps', () => {
     const silent = new Map<string, Set<string>>();
     for (const { feature, to, found } of CELLS) {
       if (found.kind !== 'leaves out') continue;
-      silent.set(to, (silent.get(to) ?? new Set()).add(feature.name));
+      silent.set(to.kind, (silent.get(to.kind) ?? new Set()).add(feature.name));
     }
     const hints = [
       'prompt-cache markers',
@@ -92,15 +116,14 @@ describe('what each way through the gateway keeps', () => {
 function render(): string {
   const tables = INS.map((from) => {
     const rows = FEATURES.filter((feature) => feature.says[from] !== undefined).map((feature) => {
-      const cells = Object.keys(OUTS).map((to) => show(cell(feature, from, to)));
-      return `| ${feature.name} | ${cells.join(' | ')} |`;
+      const cells = CELLS.filter((one) => one.feature === feature && one.from === from);
+      return `| ${feature.name} | ${cells.map(({ found }) => show(found)).join(' | ')} |`;
     });
-    const head = Object.keys(OUTS);
     return [
       `## From \`${from}\``,
       '',
-      `| asked for | ${head.map((name) => `\`${name}\``).join(' | ')} |`,
-      `| --- | ${head.map(() => '---').join(' | ')} |`,
+      `| asked for | ${ONE_OF_EACH.map(({ kind }) => `\`${kind}\``).join(' | ')} |`,
+      `| --- | ${ONE_OF_EACH.map(() => '---').join(' | ')} |`,
       ...rows,
     ].join('\n');
   });
@@ -126,6 +149,24 @@ names of the lost fields in the header \`x-sluice-dropped\`.
 cache by themselves, signed reasoning at a provider that did not sign it, the end user's id, and for tools of MCP
 servers the settings of a sampler that they do not have.
 
-A dialect is pure translation: \`libs/chat/src/wire\` at the door, \`libs/providers/src/dialects\` towards providers.
-Adding one is a file and a line in its catalogue. The tables below are written by \`test/dialects/matrix.spec.ts\`,
-which sends each feature each way and looks at what would go out.`;
+## Adding a dialect
+
+Towards providers: one folder and one line.
+
+- The folder \`libs/providers/src/dialects/<kind>/\` (HTTP with JSON and server-sent events: a \`ProviderDialect\`, pure
+  translation) or \`libs/providers/src/adapters/<kind>/\` (a protocol of its own: a \`ProviderAdapter\`) holds the source
+  and, in \`fixtures/<kind>/\`, its golden files: \`golden.json\` (the provider's lines of sluice.yaml), \`request.json\`,
+  \`answer.json\`, \`stream.sse\` or \`stream.bin\`, \`expected.json\`, \`stops.json\`, \`errors.json\`, and a README that
+  says where they are from. Flavours of one dialect are further folders in \`fixtures/\`.
+- The line in \`libs/providers/src/provider.catalogue.ts\` loads it on first use. A \`kind\` that is new also says what
+  may stand in sluice.yaml, in \`libs/config/src/sluice.schema.ts\`; the compiler asks for it.
+
+Nothing else knows the list. \`test/dialects\` finds the golden files by the catalogue, fails for a kind that has none,
+and runs everything over each: request, answer, stream, stop reasons, usage, errors, cuts at every byte
+(\`describeDialect()\`), every door (\`answers\`), damaged answers through the whole engine (\`fuzz\`; \`npm run
+fuzz:dialects\` is the long run), and the tables below.
+
+At the door: a \`WireDialect\` in \`libs/chat/src/wire\` and its line in \`wire-catalogue.ts\`.
+
+The tables are written by \`test/dialects/matrix.e2e.spec.ts\` with \`UPDATE_DOCS=1\`, which sends each feature each way
+and looks at what goes out.`;

@@ -20,16 +20,19 @@ import { configFromObjects, ConfigStore } from '@sluice/config';
 import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
 import { asGatewayError, Clock, SystemClock, uuidv7 } from '@sluice/kernel';
 import { DeferredWork, Logger, Metrics, SilentLogger } from '@sluice/observability';
+import { LimitsView } from '@sluice/token-limits';
 import { NO_SAVINGS, UsageModule, UsageRecorder, type UsageEvent } from '@sluice/usage';
+import { OwnUsageController } from '../usage/usage.controller.js';
 import { usageAnswer } from './usage.contract.js';
 import { UsageController } from './usage.controller.js';
 
-/** Stands for the real guard: the header names the administrator's tenant. */
+/** Stands for the real guard: headers name the caller and its tenant; an administrator when none is named. */
 class HeaderGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const tenant = String(request.headers['x-tenant'] ?? 'default');
-    request.caller = { tenant, id: 'root', kind: 'key', tier: 'admin', scopes: ['admin'] };
+    const id = String(request.headers['x-caller'] ?? 'root');
+    request.caller = { tenant, id, kind: 'key', tier: 'admin', scopes: ['admin'] };
     return true;
   }
 }
@@ -64,6 +67,7 @@ beforeAll(async () => {
     { provide: Logger, useValue: logger },
     { provide: Metrics, useValue: new Metrics() },
     { provide: Clock, useValue: new SystemClock() },
+    { provide: LimitsView, useValue: { ofCaller: async () => [] } },
     { provide: DeferredWork, useValue: new DeferredWork(logger) },
   ];
   @Global()
@@ -71,7 +75,7 @@ beforeAll(async () => {
   class Globals {}
   const module = await Test.createTestingModule({
     imports: [Globals, UsageModule],
-    controllers: [UsageController],
+    controllers: [UsageController, OwnUsageController],
     providers: [AuditLog, { provide: APP_GUARD, useClass: HeaderGuard }],
   }).compile();
   app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
@@ -140,6 +144,8 @@ async function fault(path: string, tenant = 'default'): Promise<unknown> {
   return [status, JSON.parse(body).error.code, JSON.parse(body).error.param];
 }
 
+const SQL = `x' OR '1'='1'; DROP TABLE token_usage; --`;
+
 describe('GET /v1/admin/usage', () => {
   it('answers in the shape that is documented, money in USD', async () => {
     const { status, body } = await get('usage?group_by=model,caller');
@@ -183,10 +189,24 @@ describe('GET /v1/admin/usage', () => {
     expect(await fault(path)).toEqual([400, 'invalid_request', param]);
   });
 
-  it('takes SQL in a filter for a name that nobody has', async () => {
-    const { body } = await get(`usage?caller=${encodeURIComponent(`' OR 1=1 --`)}`);
-    expect(usageAnswer.parse(JSON.parse(body)).totals.calls).toBe(0);
+  it.each(['from', 'to', 'group_by', 'limit', 'cursor'])('refuses SQL for %s', async (param) => {
+    expect(await fault(`usage?${param}=${encodeURIComponent(SQL)}`)).toEqual([
+      ...[400, 'invalid_request', param],
+    ]);
   });
+
+  it.each(['model', 'provider', 'tier', 'caller', 'agent', 'tenant'])(
+    'takes SQL for %s as a name that nobody has',
+    async (param) => {
+      const { body } = await get(`usage?${param}=${encodeURIComponent(SQL)}`);
+      expect(usageAnswer.parse(JSON.parse(body)).totals.calls).toBe(0);
+      expect((await get(`usage/export?tenant=${encodeURIComponent(SQL)}`)).body).not.toContain(
+        'alice',
+      );
+      const { rows } = await database.requests.query('SELECT 1 FROM token_usage');
+      expect(rows).toHaveLength(4);
+    },
+  );
 
   it('shows a tenant’s administrators their own tenant alone', async () => {
     const own = usageAnswer.parse(JSON.parse((await get('usage', 'acme')).body));
@@ -194,6 +214,36 @@ describe('GET /v1/admin/usage', () => {
     expect(await fault('usage?tenant=default', 'acme')).toEqual([403, 'forbidden', 'tenant']);
     const asked = usageAnswer.parse(JSON.parse((await get('usage?tenant=acme')).body));
     expect(asked.totals.calls).toBe(2);
+  });
+});
+
+describe('GET /v1/usage', () => {
+  const own = async (query: string, caller: string, tenant = 'default') => {
+    const headers = { 'x-tenant': tenant, 'x-caller': caller };
+    const answer = await app.inject({ url: `/v1/usage${query}`, headers });
+    return { status: answer.statusCode, body: JSON.parse(answer.body) };
+  };
+
+  it('shows a caller its own calls, and not those of its namesake in another tenant', async () => {
+    const { status, body } = await own('', 'bob');
+    expect(status).toBe(200);
+    expect([body.caller, body.totals.calls, body.by_model.length]).toEqual(['bob', 1, 1]);
+    expect((await own('', 'bob', 'nobody')).body.totals.calls).toBe(0);
+    expect((await own('', SQL)).body.totals.calls).toBe(0);
+  });
+
+  it.each([
+    ['?from=2026-02-01&to=2026-01-01', 'from'],
+    ['?from=1990-01-01', 'from'],
+    [`?from=${encodeURIComponent(`2026-01-01' OR 1=1`)}`, 'from'],
+    ['?to=tomorrow', 'to'],
+    // It knows no other callers and no other tenants.
+    ['?caller=alice', undefined],
+    ['?tenant=acme', undefined],
+  ])('refuses %s', async (query, param) => {
+    const { status, body } = await own(query, 'bob');
+    expect([status, body.error.code]).toEqual([400, 'invalid_request']);
+    expect(body.error.param).toBe(param);
   });
 });
 
@@ -210,6 +260,18 @@ describe('GET /v1/admin/usage/export', () => {
 });
 
 describe('DELETE /v1/admin/callers/{id}/data', () => {
+  it('takes SQL for an id that nobody has, and another tenant’s id for nothing of its own', async () => {
+    expect((await erase(SQL, 'default')).anonymised_events).toBe(0);
+    expect((await erase('alice', 'nobody')).anonymised_events).toBe(0);
+    const url = '/v1/admin/callers/alice/data?tenant=default';
+    const refused = await app.inject({ method: 'DELETE', url, headers: { 'x-tenant': 'acme' } });
+    expect([refused.statusCode, JSON.parse(refused.body).error.param]).toEqual([403, 'tenant']);
+    const { rows } = await database.requests.query(
+      `SELECT 1 FROM token_usage WHERE caller = 'alice'`,
+    );
+    expect(rows).toHaveLength(2);
+  });
+
   const erase = async (id: string, tenant: string) => {
     const url = `/v1/admin/callers/${encodeURIComponent(id)}/data`;
     const answer = await app.inject({ method: 'DELETE', url, headers: { 'x-tenant': tenant } });
@@ -230,7 +292,7 @@ describe('DELETE /v1/admin/callers/{id}/data', () => {
     );
     expect(rows).toEqual([{ tenant: 'default' }]);
     const audit = await database.requests.query(
-      `SELECT tenant, actor, subject FROM audit_log WHERE action = 'caller.erase'`,
+      `SELECT tenant, actor, subject FROM audit_log WHERE action = 'caller.erase' AND tenant = 'acme'`,
     );
     expect(audit.rows[0]).toEqual({ tenant: 'acme', actor: 'acme/root', subject: 'alice' });
   });

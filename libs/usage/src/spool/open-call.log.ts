@@ -9,10 +9,11 @@ const writeFile = promisify(write);
 const closeFile = promisify(close);
 const removeFile = promisify(unlink);
 
-/** A write into the page cache takes microseconds. One that takes longer waits for the disk, as the next ones would. */
+/** A write into the page cache takes microseconds. Two in a second that take longer wait for the disk, as the next would. */
 const SLOW_MS = 1;
+const SLOW_WITHIN_MS = 1_000;
 /** So long the thread pool writes after that. */
-const SLOW_FOR_MS = 10_000;
+const ASIDE_FOR_MS = 10_000;
 
 interface NotesFile {
   readonly path: string;
@@ -46,14 +47,15 @@ export interface OpenCallLogOptions {
  * when the events of all its calls are shipped, and a note whose event is shipped says nothing new.
  *
  * A note must be written before the upstream hears of the call. The write is synchronous, a few microseconds into the
- * page cache, a tenth of what the thread pool takes; as soon as one is slow, the thread pool does it.
+ * page cache, a tenth of what the thread pool takes; when the disk makes them slow, the thread pool does it.
  */
 export class OpenCallLog {
   #files: NotesFile[] = [];
   #current: NotesFile | undefined;
   #opening: Promise<void> | undefined;
   #sequence = 0;
-  #slowUntil = 0;
+  #slowAt = -Infinity;
+  #asideUntil = 0;
   #closed = false;
 
   constructor(
@@ -89,15 +91,14 @@ export class OpenCallLog {
     if (file.size > this.options.maxBytes) this.rotate();
     const at = this.#reserve(file, frame.length, call);
     const started = performance.now();
-    if (started < this.#slowUntil) return this.#writeAside(file, frame, at);
+    if (started < this.#asideUntil) return this.#writeAside(file, frame, at);
     try {
       checkWhole(writeSync(file.fd, frame, 0, frame.length, at), frame);
     } catch (error) {
       this.#giveUp(file);
       throw error;
     }
-    const ended = performance.now();
-    if (ended - started > SLOW_MS) this.#slowUntil = ended + SLOW_FOR_MS;
+    this.#watch(started, performance.now());
     return undefined;
   }
 
@@ -131,6 +132,13 @@ export class OpenCallLog {
     if (this.#current !== undefined) this.#seal(this.#current);
     this.#current = undefined;
     await this.sweep();
+  }
+
+  /** One slow write may be the scheduler's doing. */
+  #watch(started: number, ended: number): void {
+    if (ended - started < SLOW_MS) return;
+    if (ended - this.#slowAt < SLOW_WITHIN_MS) this.#asideUntil = ended + ASIDE_FOR_MS;
+    this.#slowAt = ended;
   }
 
   #reserve(file: NotesFile, bytes: number, call: OpenCallNotes): number {

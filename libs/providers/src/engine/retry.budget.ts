@@ -9,7 +9,7 @@ export interface RetryBudgetOptions {
 }
 
 /** First tries whose share may be saved up: a long good time must not pay for a storm. */
-const SAVED_TRIES = 100;
+const SAVED_TRIES = 10;
 
 /** Five times 0.2 is a little less than 1 in binary. */
 const ONE = 1 - 1e-9;

@@ -69,6 +69,26 @@ describe('SchemaMigrator', () => {
     expect(await shape(target)).toEqual(whole);
   });
 
+  it('has an index for every foreign key, and on events those that were measured and no others', async () => {
+    const { target } = await postgres.createDatabase();
+    await new SchemaMigrator({ target, migrations: MIGRATIONS, logger }).migrate();
+    const unindexed = await ask(
+      target,
+      `SELECT conrelid::regclass::text AS "table", conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (
+         SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])`,
+    );
+    expect(unindexed).toEqual([]);
+    const indexes = await ask(
+      target,
+      `SELECT indexname FROM pg_indexes WHERE tablename = 'token_usage' ORDER BY 1`,
+    );
+    expect(indexes).toEqual(
+      ['token_usage_at', 'token_usage_caller', 'token_usage_pkey'].map((indexname) => ({
+        indexname,
+      })),
+    );
+  });
+
   it('is applied exactly once when three processes start at the same moment', async () => {
     const { url, target } = await postgres.createDatabase();
     const holder = join(repository, 'libs/database/testing/holder.ts');

@@ -39,6 +39,14 @@ export interface OpenCallLogOptions {
   /** @returns a predicate that tells, later, whether all events that are durable by now are shipped */
   readonly shipped: () => () => boolean;
   readonly onFault: (error: unknown) => void;
+  /** Another disk, in tests. */
+  readonly writeSync?: (
+    fd: number,
+    bytes: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ) => number;
 }
 
 /**
@@ -93,7 +101,8 @@ export class OpenCallLog {
     const started = performance.now();
     if (started < this.#asideUntil) return this.#writeAside(file, frame, at);
     try {
-      checkWhole(writeSync(file.fd, frame, 0, frame.length, at), frame);
+      const writeNow = this.options.writeSync ?? writeSync;
+      checkWhole(writeNow(file.fd, frame, 0, frame.length, at), frame);
     } catch (error) {
       this.#giveUp(file);
       throw error;

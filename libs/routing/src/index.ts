@@ -1,4 +1,5 @@
-export { PerformanceAlerts, type AlertKind, type PerformanceAlert } from './alerts.js';
+export { AlertStore, type PerformanceAlert } from './alerts/alert.store.js';
+export { PerformanceAlerts } from './alerts/performance.alerts.js';
 export { CascadeRunner, type RunAttempts } from './cascade.runner.js';
 export type {
   CandidateReport,
@@ -27,10 +28,12 @@ export { RoutingLearning } from './learning/routing.learning.js';
 export type { UpgradeState } from './learning/success.ledger.js';
 export { PATHS, PathMonitor, type PathReport, type Verdict } from './performance/path.monitor.js';
 export { PerformanceInterceptor } from './performance/performance.interceptor.js';
+export { PostgresAlertStore } from './persistence/postgres-alert.store.js';
 export { PostgresExperimentStore } from './persistence/postgres-experiment.store.js';
 export { PostgresFeedbackStore } from './persistence/postgres-feedback.store.js';
 export { PostgresFlagStore } from './persistence/postgres-flag.store.js';
 export { PostgresReplicaStore } from './persistence/postgres-replica.store.js';
+export { AlertSink } from './ports/alert-sink.port.js';
 export { GradeCeiling } from './ports/grade-ceiling.port.js';
 export { RoutingPorts } from './ports/routing-ports.js';
 export { ShadowRunner, type ShadowResult } from './ports/shadow-runner.port.js';

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { PerformanceAlerts } from './alerts.js';
+import { PerformanceAlerts } from './alerts/performance.alerts.js';
 import { CascadeRunner } from './cascade.runner.js';
 import { DecisionFile } from './decisions/decision.file.js';
 import { DecisionLog } from './decisions/decision.log.js';
@@ -21,7 +21,7 @@ import { AutoRoute } from './routes/auto.route.js';
 /**
  * Needs ConfigStore, Clock, Logger, Metrics, DeferredWork and ModelCatalog from global modules. Takes from a global module, where the app
  * binds them: TargetHealth, GradeCeiling, TargetCatalog, ShadowRunner, FlagStore, ExperimentStore,
- * ReplicaStore, FeedbackStore.
+ * ReplicaStore, FeedbackStore, AlertStore, AlertSink.
  */
 @Module({
   providers: [

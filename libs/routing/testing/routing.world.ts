@@ -18,7 +18,8 @@ import {
 } from '@sluice/kernel';
 import { ModelCatalog, PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import { DeferredWork, Logger, Metrics } from '@sluice/observability';
-import { PerformanceAlerts } from '../src/alerts.js';
+import type { AlertStore } from '../src/alerts/alert.store.js';
+import { PerformanceAlerts } from '../src/alerts/performance.alerts.js';
 import { DecisionFile } from '../src/decisions/decision.file.js';
 import { DecisionLog } from '../src/decisions/decision.log.js';
 import { ExperimentLedger } from '../src/experiments/experiment.ledger.js';
@@ -28,6 +29,7 @@ import type { FeedbackStore } from '../src/feedback/feedback.store.js';
 import { RuntimeFlags } from '../src/flags/runtime.flags.js';
 import { FlagStore, MemoryFlagStore } from '../src/flags/flag.store.js';
 import { RoutingLearning } from '../src/learning/routing.learning.js';
+import type { AlertSink } from '../src/ports/alert-sink.port.js';
 import type { GradeCeiling } from '../src/ports/grade-ceiling.port.js';
 import { RoutingPorts } from '../src/ports/routing-ports.js';
 import type { ShadowRunner } from '../src/ports/shadow-runner.port.js';
@@ -156,6 +158,8 @@ export interface WorldOptions {
   readonly catalog?: TargetCatalog;
   readonly shadow?: ShadowRunner;
   readonly flagStore?: FlagStore;
+  readonly alertStore?: AlertStore;
+  readonly alertSink?: AlertSink;
   readonly feedbackStore?: FeedbackStore;
   readonly env?: Partial<Environment>;
 }
@@ -180,7 +184,14 @@ export function routingWorld(input: SluiceConfigInput = THREE_MODELS, options: W
     options.shadow,
   );
   const learning = new RoutingLearning(config, clock, metrics, logger);
-  const alerts = new PerformanceAlerts(clock, logger, metrics);
+  const alerts = new PerformanceAlerts(
+    clock,
+    logger,
+    metrics,
+    deferred,
+    options.alertStore,
+    options.alertSink,
+  );
   const flagStore = options.flagStore ?? new MemoryFlagStore();
   const flags = new RuntimeFlags(config, clock, logger, deferred, alerts, flagStore);
   const file = new DecisionFile(config, deferred, logger);

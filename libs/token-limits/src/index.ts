@@ -1,3 +1,4 @@
+export { AlertWebhook } from './alerts/alert.webhook.js';
 export {
   BudgetAlertRepository,
   type BudgetAlert,

@@ -60,6 +60,7 @@ import { TokenHeaders } from './token.headers.js';
     { provide: SpendControlRepository, useClass: SqlSpendControlRepository },
   ],
   exports: [
+    AlertWebhook,
     BudgetAlertRepository,
     DegradeAdvice,
     EmergencySwitch,

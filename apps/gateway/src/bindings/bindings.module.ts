@@ -5,10 +5,13 @@ import { FeatureFlags } from '@sluice/kernel';
 import { ProvidersModule } from '@sluice/providers';
 import { AuditTrail } from '@sluice/rate-limit';
 import {
+  AlertSink,
+  AlertStore,
   ExperimentStore,
   FeedbackStore,
   FlagStore,
   GradeCeiling,
+  PostgresAlertStore,
   PostgresExperimentStore,
   PostgresFeedbackStore,
   PostgresFlagStore,
@@ -21,6 +24,7 @@ import {
 } from '@sluice/routing';
 import { TokenLimitsModule } from '@sluice/token-limits';
 import { UsageModule } from '@sluice/usage';
+import { WebhookAlertSink } from './alert-sink.binding.js';
 import { AuthAuditTrail } from './audit.binding.js';
 import { PipelineFreshAnswer, PipelineWarmRunner, ProviderEmbeddings } from './cache.bindings.js';
 import { LatePipeline } from './late-pipeline.js';
@@ -45,6 +49,8 @@ import {
     { provide: TargetHealth, useClass: ProvidersTargetHealth },
     { provide: GradeCeiling, useClass: BudgetGradeCeiling },
     { provide: ShadowRunner, useClass: PipelineShadowRunner },
+    { provide: AlertSink, useClass: WebhookAlertSink },
+    { provide: AlertStore, useClass: PostgresAlertStore },
     { provide: FeatureFlags, useExisting: RuntimeFlags },
     { provide: FeedbackStore, useClass: PostgresFeedbackStore },
     { provide: FlagStore, useClass: PostgresFlagStore },
@@ -61,6 +67,8 @@ import {
     TargetHealth,
     GradeCeiling,
     ShadowRunner,
+    AlertSink,
+    AlertStore,
     FeatureFlags,
     FeedbackStore,
     FlagStore,

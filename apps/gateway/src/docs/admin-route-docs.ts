@@ -149,7 +149,7 @@ const ROUTES: readonly AdminRouteDoc[] = [
     method: 'get',
     path: '/v1/admin/alerts',
     tag: 'Budgets',
-    summary: 'Budget alerts that have fired',
+    summary: 'Alerts that have fired: budgets, performance, flags rolled back',
     query: alertsQuery,
     answer: 'application/json',
   },

@@ -37,7 +37,7 @@ export class DecisionLog {
     if (this.logger.isLevelEnabled('debug')) {
       const { grade, reason, level, id } = decision;
       this.logger.debug(
-        { request: call.id, decision: id, grade, reason, level },
+        { requestId: call.id, decision: id, grade, reason, routingLevel: level },
         `Model selected: ${decision.chosen}`,
       );
     }

@@ -7,7 +7,7 @@ import {
 import { ConfigStore } from '@sluice/config';
 import { Clock, FEATURE_FLAGS, FeatureFlags, type ChatCall } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
-import { PerformanceAlerts } from '../alerts.js';
+import { PerformanceAlerts } from '../alerts/performance.alerts.js';
 import { fraction } from '../experiments/experiment.splitter.js';
 import { FlagStore, MemoryFlagStore, type FlagBounds, type FlagRecord } from './flag.store.js';
 import { FlagTrial } from './flag.trial.js';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
 import { Clock, type AnswerPath } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
-import { PerformanceAlerts } from '../alerts.js';
+import { PerformanceAlerts } from '../alerts/performance.alerts.js';
 import type { ReplicaRow, WindowRow } from '../sharing/replica.store.js';
 import { SlidingWindow, type WindowReading } from './sliding.window.js';
 
@@ -92,7 +92,7 @@ export class PathMonitor {
     return [...this.#models.keys()];
   }
 
-  /** Raises and resolves alerts. Runs by itself while there is traffic. */
+  /** Raises and resolves alerts. Runs while there is traffic, and with every exchange of the replicas. */
   check(): void {
     for (const path of PATHS) {
       const report = this.path(path);
@@ -105,6 +105,13 @@ export class PathMonitor {
     }
     for (const [id, watched] of this.#models.entries())
       this.#judge(`model:${id}`, this.#report(watched));
+    // Of before a restart: nobody has called that model since.
+    for (const { kind, subject, resolvedAt } of this.alerts.list()) {
+      const model = /^model:(.*)$/.exec(subject)?.[1];
+      if (resolvedAt === undefined && model !== undefined && !this.#models.has(model)) {
+        this.alerts.resolve(kind, subject);
+      }
+    }
   }
 
   /** What was recorded here since this was asked last, one path or model at a time. */

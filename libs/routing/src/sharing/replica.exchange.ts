@@ -62,6 +62,8 @@ export class ReplicaExchange implements OnApplicationBootstrap, OnApplicationShu
       try {
         await this.#tell();
         await this.#listen();
+        // Also when no call comes any more: what was slow is over then.
+        this.monitor.check();
         await this.#forget();
       } catch (error) {
         this.logger.warn(

@@ -11,6 +11,14 @@ export interface WebhookTarget {
   readonly secret?: string | undefined;
 }
 
+export interface WebhookMessage {
+  /** Unique: a receiver knows a repeated delivery by it. */
+  readonly id: string;
+  readonly type: string;
+  readonly at: Date;
+  readonly data: Readonly<Record<string, string | number>>;
+}
+
 /**
  * Posts alerts by Standard Webhooks. The address is the operator's own, from the policies file, so private
  * addresses are allowed; redirects are never followed.
@@ -20,29 +28,24 @@ export class AlertWebhook {
   constructor(private readonly clock: Clock) {}
 
   /** @throws Error when the receiver does not answer 2xx within 5 s */
-  async send(target: WebhookTarget, alert: BudgetAlert): Promise<void> {
-    const body = JSON.stringify({
-      type: 'budget.alert',
-      timestamp: alert.at.toISOString(),
-      data: {
-        scope: alert.scope,
-        unit: alert.unit,
-        period: alert.period,
-        threshold: alert.threshold,
-        limit: alert.limit,
-        spent: alert.spent,
-      },
-    });
+  send(target: WebhookTarget, alert: BudgetAlert): Promise<void> {
+    const { id, at, scope, unit, period, threshold, limit, spent } = alert;
+    const data = { scope, unit, period, threshold, limit, spent };
+    return this.post(target, { id, type: 'budget.alert', at, data });
+  }
+
+  /** Posts an alert of any kind. @throws Error as {@link send} */
+  async post(target: WebhookTarget, message: WebhookMessage): Promise<void> {
+    const { id, type, at, data } = message;
+    const body = JSON.stringify({ type, timestamp: at.toISOString(), data });
     const seconds = String(Math.floor(this.clock.now() / 1000));
     const headers: Record<string, string> = {
       'content-type': 'application/json',
-      'webhook-id': alert.id,
+      'webhook-id': id,
       'webhook-timestamp': seconds,
     };
     if (target.secret !== undefined) {
-      const signed = createHmac('sha256', keyOf(target.secret)).update(
-        `${alert.id}.${seconds}.${body}`,
-      );
+      const signed = createHmac('sha256', keyOf(target.secret)).update(`${id}.${seconds}.${body}`);
       headers['webhook-signature'] = `v1,${signed.digest('base64')}`;
     }
     const answer = await request(target.url, {

@@ -31,6 +31,7 @@ export interface GoldenError {
     readonly message?: string;
     readonly param?: string;
     readonly retryAfterMs?: number;
+    readonly shouldRetry?: boolean;
   };
 }
 

@@ -22,7 +22,8 @@ models:
   - { id: claude-test, provider: claude, grade: simple, price: { input: 1, output: 5 }, contextTokens: 200000, maxOutputTokens: 8192, capabilities: [tools, vision, json, files, reasoning], retries: 0 }
   - { id: gpt-test, provider: open, price: { input: 1, output: 5 }, contextTokens: 200000, maxOutputTokens: 8192, capabilities: [tools, vision, json, files, reasoning], retries: 0 }
   - { id: gemini-test, provider: gem, upstream: gemini-2.5-pro, price: { input: 1, output: 5 }, contextTokens: 200000, maxOutputTokens: 8192, capabilities: [tools, vision, json, files, reasoning], retries: 0 }
-cache: { enabled: false }`,
+cache: { enabled: false }
+routing: { breaker: { minCalls: 1000000 } }`,
   });
   direct = new Anthropic({ apiKey: 'k', baseURL: upstream.url, maxRetries: 0 });
   through = new Anthropic({ apiKey: gateway.adminKey, baseURL: gateway.url, maxRetries: 0 });
@@ -63,6 +64,25 @@ async function same(
   const expected = await seen(() => program(direct));
   expect(await seen(() => program(through))).toEqual(expected);
   return expected;
+}
+/** The error that a client which tries twice raises in the end, and how often the upstream was asked. */
+async function raised(client: Anthropic) {
+  const before = upstream.requests.length;
+  const error = await client
+    .withOptions({ maxRetries: 1 })
+    .messages.create(ask)
+    .catch((thrown: unknown) => thrown);
+  if (!(error instanceof Anthropic.APIError)) throw new Error(`raised ${String(error)}`);
+  const body = error.error as { error: unknown; request_id?: string };
+  return {
+    class: error.constructor.name,
+    status: error.status as number,
+    type: error.type,
+    error: body.error,
+    /** It can be told to the operator. */
+    named: typeof error.requestID === 'string' && error.requestID === body.request_id,
+    asked: upstream.requests.length - before,
+  };
 }
 async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
@@ -107,15 +127,37 @@ describe('the Anthropic SDK sees the same through the gateway as directly', () =
     expect(request!.json.system).toEqual(system);
   });
 
+  // What the upstream says of itself (5xx) is a bad gateway here; the SDK has one class for all of these.
   it.each([
-    [400, 'invalid_request_error'],
-    [404, 'not_found_error'],
-    [429, 'rate_limit_error'],
-    [529, 'overloaded_error'],
-  ])('in an error with status %d', async (status, type) => {
+    [400, 'invalid_request_error', 400],
+    [401, 'authentication_error', 401],
+    [402, 'billing_error', 502],
+    [403, 'permission_error', 403],
+    [404, 'not_found_error', 404],
+    [413, 'request_too_large', 413],
+    [429, 'rate_limit_error', 429],
+    [500, 'api_error', 502],
+    [504, 'timeout_error', 504],
+    [529, 'overloaded_error', 529],
+  ])('in an error with status %d: %s', async (status, type, told) => {
     const body = { type: 'error', error: { type, message: `no ${status}` }, request_id: 'req_1' };
-    const raised = await same({ status, json: body }, (client) => client.messages.create(ask));
-    expect(raised).toEqual({ status, error: { type, message: `no ${status}` } });
+    upstream.always({ status, json: body, headers: { 'request-id': 'req_1' } });
+    const expected = await raised(direct);
+    const got = await raised(through);
+    expect(got).toEqual({
+      ...expected,
+      status: told,
+      class: status === 402 ? 'InternalServerError' : expected.class,
+    });
+    expect(got.error).toEqual({ type, message: `no ${status}` });
+    expect(got.named).toBe(true);
+  });
+
+  it('in whether the upstream wants to be asked again, when it says so', async () => {
+    const body = { type: 'error', error: { type: 'api_error', message: 'no' } };
+    upstream.always({ status: 500, json: body, headers: { 'x-should-retry': 'false' } });
+    expect(await raised(direct)).toMatchObject({ asked: 1 });
+    expect(await raised(through)).toMatchObject({ asked: 1 });
   });
 
   it('in errors of the gateway itself, with a request id', async () => {
@@ -136,12 +178,60 @@ describe('the Anthropic SDK sees the same through the gateway as directly', () =
     await expect(collect(stream)).rejects.toThrow('Overloaded');
   });
 
-  it('in a count of tokens', async () => {
-    const counted = await through.messages.countTokens({
-      model: 'claude-test',
-      messages: ask.messages,
-    });
-    expect(counted.input_tokens).toBeGreaterThan(0);
+  it('in a count of tokens, fields of a beta and all', async () => {
+    const counted = await same(
+      { json: { input_tokens: 2095, context_management: { original_input_tokens: 2100 } } },
+      (client) =>
+        client.messages.countTokens(
+          {
+            model: 'claude-test',
+            messages: ask.messages,
+            thinking: { type: 'enabled', budget_tokens: 2000 },
+            odd: true,
+          } as never,
+          { headers: { 'anthropic-beta': 'context-management-2025-06-27' } },
+        ),
+    );
+    expect(counted.input_tokens).toBe(2095);
+    const [first, second] = upstream.requests;
+    expect(second!.path).toBe('/v1/messages/count_tokens');
+    expect(second!.text).toBe(first!.text);
+    expect(second!.headers['x-api-key']).toBe('secret-upstream-key');
+    expect(second!.headers['anthropic-beta']).toBe('context-management-2025-06-27');
+  });
+
+  it('in a count of tokens that the upstream refuses', async () => {
+    const error = { type: 'invalid_request_error', message: 'messages: at least one message' };
+    const refused = await same({ status: 400, json: { type: 'error', error } }, count);
+    expect(refused).toEqual({ status: 400, error });
+  });
+});
+
+const count = (client: Anthropic, model = 'claude-test') =>
+  client.messages.countTokens({ model, messages: ask.messages });
+
+describe('a count of tokens', () => {
+  const counted = async (model: string) => {
+    const { data, response } = await through.messages
+      .countTokens({ model, messages: ask.messages })
+      .withResponse();
+    return { tokens: data.input_tokens, by: response.headers.get('x-sluice-token-count') };
+  };
+
+  it('is made here where the provider fails, or does not count', async () => {
+    upstream.always({ status: 500, json: {} });
+    const own = await counted('claude-test');
+    expect(own).toEqual({ tokens: expect.any(Number), by: 'gateway' });
+    expect(own.tokens).toBeGreaterThan(0);
+    upstream.reset();
+    expect(await counted('gpt-test')).toEqual({ ...own, tokens: expect.any(Number) });
+    expect(await counted('nobody-knows-it')).toMatchObject({ by: 'gateway' });
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it('says when it is the provider’s', async () => {
+    upstream.always({ json: { input_tokens: 7 } });
+    expect(await counted('claude-test')).toEqual({ tokens: 7, by: 'upstream' });
   });
 });
 

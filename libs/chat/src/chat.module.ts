@@ -13,6 +13,7 @@ import { EmbeddingCache } from './embedding.cache.js';
 import { EmbeddingService } from './embedding.service.js';
 import { EnsembleRunner } from './ensemble.runner.js';
 import { CHAT_INTERCEPTORS, ChatPipeline } from './pipeline.js';
+import { TokenCountService } from './token-count.service.js';
 import { WireCatalogue } from './wire/wire-catalogue.js';
 
 @Module({
@@ -31,6 +32,7 @@ import { WireCatalogue } from './wire/wire-catalogue.js';
     EmbeddingCache,
     EmbeddingService,
     EnsembleRunner,
+    TokenCountService,
     WireCatalogue,
     {
       provide: ChatPipeline,
@@ -39,6 +41,12 @@ import { WireCatalogue } from './wire/wire-catalogue.js';
         new ChatPipeline(interceptors, service),
     },
   ],
-  exports: [ChatPipeline, CompletionBatchRunner, EmbeddingService, WireCatalogue],
+  exports: [
+    ChatPipeline,
+    CompletionBatchRunner,
+    EmbeddingService,
+    TokenCountService,
+    WireCatalogue,
+  ],
 })
 export class ChatModule {}

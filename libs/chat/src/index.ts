@@ -12,6 +12,7 @@ export {
   type EmbeddingResult,
 } from './embedding.service.js';
 export { CHAT_INTERCEPTORS, ChatPipeline } from './pipeline.js';
+export { TokenCountService } from './token-count.service.js';
 export { anthropicStatus } from './wire/anthropic.format.js';
 export { ResponseHistory } from './wire/response-history.js';
 export { WireCatalogue } from './wire/wire-catalogue.js';

@@ -9,6 +9,7 @@ import {
 } from '@sluice/http-client';
 import {
   ProviderAdapter,
+  type CountRequest,
   type EmbeddingAnswer,
   type EmbeddingRequest,
   type ProviderAnswer,
@@ -99,6 +100,19 @@ export class HttpProvider extends ProviderAdapter {
     const response = await this.#post(this.dialect.embedding(request, target), false, signal);
     if (response.status >= 300) throw await this.#refusal(response, target);
     return this.dialect.embedded(this.#json(await this.#text(response)), request);
+  }
+
+  override async count(
+    request: CountRequest,
+    target: Target,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, unknown>> | undefined> {
+    if (request.dialect !== this.dialect.name || this.dialect.counting === undefined) {
+      return undefined;
+    }
+    const response = await this.#post(this.dialect.counting(request, target), false, signal);
+    if (response.status >= 300) throw await this.#refusal(response, target);
+    return this.#json(await this.#text(response));
   }
 
   override close(): Promise<void> {

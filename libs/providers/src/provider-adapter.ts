@@ -1,4 +1,12 @@
-import type { ChatCall, ChatChunk, ChatMessage, Target, Usage, WireBody } from '@sluice/kernel';
+import type {
+  ChatCall,
+  ChatChunk,
+  ChatMessage,
+  DialectName,
+  Target,
+  Usage,
+  WireBody,
+} from '@sluice/kernel';
 
 /**
  * An upstream's chunks. `take` gives one that is here already, without the cost of a promise; undefined means: ask
@@ -30,6 +38,13 @@ export interface EmbeddingAnswer {
   readonly usage: Usage;
 }
 
+/** How many tokens would this prompt take? In the caller's own words. */
+export interface CountRequest {
+  readonly dialect: DialectName;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly forwardHeaders: Readonly<Record<string, string>>;
+}
+
 /**
  * One provider kind's way of being asked. Throws GatewayError (`upstream_error`, `upstream_timeout`,
  * `rate_limited` with `upstream` set, `invalid_request` for what the target cannot express).
@@ -38,6 +53,12 @@ export interface EmbeddingAnswer {
 export abstract class ProviderAdapter {
   abstract chat(call: ChatCall, target: Target, signal: AbortSignal): Promise<ProviderAnswer>;
   embed?(request: EmbeddingRequest, target: Target, signal: AbortSignal): Promise<EmbeddingAnswer>;
+  /** The provider's own answer, word for word; undefined where it cannot be asked in the caller's dialect. */
+  count?(
+    request: CountRequest,
+    target: Target,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, unknown>> | undefined>;
   /** Closes sockets. */
   abstract close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import type {
   Target,
   Usage,
 } from '@sluice/kernel';
-import type { EmbeddingAnswer, EmbeddingRequest } from './provider-adapter.js';
+import type { CountRequest, EmbeddingAnswer, EmbeddingRequest } from './provider-adapter.js';
 
 export interface DialectRequest {
   /** Path below the provider's base URL, with query. Ids in it are checked and encoded. */
@@ -57,6 +57,8 @@ export abstract class ProviderDialect {
   abstract reader(call: ChatCall): DialectStreamReader;
   /** Normalises an error answer; `body` is parsed JSON or text. */
   abstract failure(response: UpstreamResponseFacts, body: unknown, target: Target): GatewayError;
+  /** Only for dialects whose provider counts tokens. */
+  counting?(request: CountRequest, target: Target): DialectRequest;
   /** Only for dialects with embeddings, both or none. */
   embedding?(request: EmbeddingRequest, target: Target): DialectRequest;
   embedded?(body: Readonly<Record<string, unknown>>, request: EmbeddingRequest): EmbeddingAnswer;

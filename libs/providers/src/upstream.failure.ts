@@ -1,5 +1,6 @@
 import { GatewayError, type ErrorCode, type GatewayErrorOptions } from '@sluice/kernel';
 import { HttpFailure } from '@sluice/http-client';
+import type { UpstreamResponseFacts } from './provider-dialect.js';
 
 const CODES: Readonly<Record<HttpFailure['kind'], ErrorCode>> = {
   connect: 'upstream_error',
@@ -56,10 +57,25 @@ export function codeOfStatus(status: number): ErrorCode {
 }
 
 /**
- * `retry-after` (seconds or an HTTP date) or `retry-after-ms` as milliseconds.
+ * What an upstream's refusal says about trying again: `x-should-retry`, and `retry-after`. A 4xx that has no status of
+ * its own here becomes a 502, which SDKs repeat: they are told not to, as the upstream's status would have.
  * @param now epoch milliseconds, for dates
  */
-export function retryAfterOf(
+export function retryAdviceOf(
+  { status, headers }: UpstreamResponseFacts,
+  now: number,
+): Pick<GatewayErrorOptions, 'retryAfterMs' | 'shouldRetry'> {
+  const said = headers['x-should-retry'];
+  const hidden = status < 500 && codeOfStatus(status) === 'upstream_error';
+  const shouldRetry = said === 'true' ? true : said === 'false' || hidden ? false : undefined;
+  return {
+    ...retryAfterOf(headers, now),
+    ...(shouldRetry === undefined ? {} : { shouldRetry }),
+  };
+}
+
+/** `retry-after` (seconds or an HTTP date) or `retry-after-ms` as milliseconds. */
+function retryAfterOf(
   headers: Readonly<Record<string, string | undefined>>,
   now: number,
 ): Pick<GatewayErrorOptions, 'retryAfterMs'> {

@@ -30,7 +30,8 @@ export const ROUTES: readonly RouteDoc[] = [
     method: 'post',
     path: '/v1/messages/count_tokens',
     tag: 'Chat',
-    summary: 'How many input tokens a Messages request has',
+    summary:
+      'How many input tokens a Messages request has; `x-sluice-token-count` says who counted: `upstream` or `gateway`',
     access: 'caller',
     body: c.countTokensRequest,
     answer: c.countTokensAnswer,

@@ -45,6 +45,7 @@ const EXPOSED_HEADERS = [
     'provider',
     'routing-level',
     'similarity',
+    'token-count',
   ].map((name) => `x-sluice-${name}`),
 ];
 

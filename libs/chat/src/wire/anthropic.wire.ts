@@ -5,6 +5,18 @@ import { AnthropicStream } from './anthropic.stream.js';
 import { bodyOf, optionalBoolean, optionalString } from './field.check.js';
 import { WireDialect, type ParsedBody, type WireStream } from './wire-dialect.js';
 
+/** The body of `/v1/messages/count_tokens`: a message body that asks for no answer. */
+export function parseCountBody(value: unknown): {
+  readonly model: string;
+  readonly prompt: Prompt;
+} {
+  const body = bodyOf(value);
+  return {
+    model: optionalString(body, 'model') ?? '',
+    prompt: parseMessagesBody(body, { maxTokens: false }),
+  };
+}
+
 /** Anthropic Messages. */
 export class AnthropicWire extends WireDialect {
   readonly name = 'anthropic';
@@ -18,15 +30,6 @@ export class AnthropicWire extends WireDialect {
       // Messages streams always report usage.
       includeUsage: true,
       prompt: () => prompt,
-    };
-  }
-
-  /** The body of `/v1/messages/count_tokens`: a message body that asks for no answer. */
-  parseCount(value: unknown): { readonly model: string; readonly prompt: Prompt } {
-    const body = bodyOf(value);
-    return {
-      model: optionalString(body, 'model') ?? '',
-      prompt: parseMessagesBody(body, { maxTokens: false }),
     };
   }
 

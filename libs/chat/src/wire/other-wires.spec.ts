@@ -8,7 +8,7 @@ import {
   type Message,
   usage,
 } from '@sluice/kernel';
-import { AnthropicWire } from './anthropic.wire.js';
+import { AnthropicWire, parseCountBody } from './anthropic.wire.js';
 import { anthropicStatus } from './anthropic.format.js';
 import { OpenAiCompletionsWire } from './openai-completions.wire.js';
 import { OpenAiResponsesWire } from './openai-responses.wire.js';
@@ -120,7 +120,7 @@ describe('Messages bodies', () => {
   });
 
   it('may be counted without max_tokens', () => {
-    const counted = wire.parseCount({ model: 'm', messages: [user] });
+    const counted = parseCountBody({ model: 'm', messages: [user] });
     expect(counted).toMatchObject({ model: 'm', prompt: { messages: [{ role: 'user' }] } });
   });
 

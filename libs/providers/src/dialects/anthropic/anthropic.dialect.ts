@@ -1,11 +1,12 @@
 import { GatewayError, type ChatCall, type ChatMessage, type Target } from '@sluice/kernel';
+import type { CountRequest } from '../../provider-adapter.js';
 import {
   ProviderDialect,
   type DialectRequest,
   type DialectStreamReader,
   type UpstreamResponseFacts,
 } from '../../provider-dialect.js';
-import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
+import { codeOfStatus, retryAdviceOf } from '../../upstream.failure.js';
 import { messagesBody } from './anthropic.body.js';
 import { readMessage } from './anthropic.message.js';
 import { AnthropicReader } from './anthropic.reader.js';
@@ -40,17 +41,21 @@ export class AnthropicDialect extends ProviderDialect {
   }
 
   override request(call: ChatCall, target: Target): DialectRequest {
-    const { 'anthropic-version': version, 'anthropic-beta': beta } = call.forwardHeaders;
     return {
       path: '/v1/messages',
-      headers: {
-        'anthropic-version': version ?? API_VERSION,
-        ...(beta === undefined ? {} : { 'anthropic-beta': beta }),
-      },
+      headers: versionHeaders(call.forwardHeaders),
       body:
         call.dialect === this.name
           ? { ...call.body, model: target.upstream, ...streamOf(call) }
           : messagesBody(call, target),
+    };
+  }
+
+  override counting(request: CountRequest, target: Target): DialectRequest {
+    return {
+      path: '/v1/messages/count_tokens',
+      headers: versionHeaders(request.forwardHeaders),
+      body: { ...request.body, model: target.upstream },
     };
   }
 
@@ -79,10 +84,18 @@ export class AnthropicDialect extends ProviderDialect {
         ? 'overloaded'
         : codeOfStatus(status);
     return new GatewayError(code, text ?? `The upstream answered with status ${status}.`, {
-      ...retryAfterOf(headers, Date.now()),
+      ...retryAdviceOf({ status, headers }, Date.now()),
       upstream: { provider: this.provider, status, dialect: this.name, body },
     });
   }
+}
+
+function versionHeaders(forwarded: Readonly<Record<string, string>>): Record<string, string> {
+  const { 'anthropic-version': version, 'anthropic-beta': beta } = forwarded;
+  return {
+    'anthropic-version': version ?? API_VERSION,
+    ...(beta === undefined ? {} : { 'anthropic-beta': beta }),
+  };
 }
 
 /** A call made anew on another footing may stream although its body does not say so, and the other way round. */

@@ -14,7 +14,7 @@ import {
   type SseEvent,
   type UpstreamResponseFacts,
 } from '../../provider-dialect.js';
-import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
+import { codeOfStatus, retryAdviceOf } from '../../upstream.failure.js';
 import { contentBody } from './gemini.body.js';
 import {
   BROKEN_FINISHES,
@@ -90,7 +90,8 @@ export class GeminiDialect extends ProviderDialect {
     const code = tooLong ? 'context_too_long' : codeOfStatus(badKey ? 401 : status);
     const message = said === '' ? `The upstream answered with status ${status}.` : said;
     return new GatewayError(code, message, {
-      ...(retryDelay(error.details) ?? retryAfterOf(headers, Date.now())),
+      ...retryAdviceOf({ status, headers }, Date.now()),
+      ...retryDelay(error.details),
       upstream: { provider: this.provider, status, dialect: this.name, body },
     });
   }

@@ -6,7 +6,7 @@ import {
   type DialectStreamReader,
   type UpstreamResponseFacts,
 } from '../../provider-dialect.js';
-import { codeOfStatus, retryAfterOf } from '../../upstream.failure.js';
+import { codeOfStatus, retryAdviceOf } from '../../upstream.failure.js';
 import { count } from '../token.count.js';
 import { completionBody } from './openai-chat.body.js';
 import { OpenAiChatReader } from './openai-chat.reader.js';
@@ -147,7 +147,7 @@ export class OpenAiChatDialect extends ProviderDialect {
       tooLong ? 'context_too_long' : codeOfStatus(status),
       said ?? `The upstream answered with status ${status}.`,
       {
-        ...retryAfterOf(response.headers, Date.now()),
+        ...retryAdviceOf(response, Date.now()),
         ...(typeof error?.param === 'string' ? { param: error.param } : {}),
         upstream: { provider: this.server.id, status, dialect: this.name, body },
       },

@@ -14,6 +14,8 @@ export interface Verdict {
   readonly wrong: number;
   /** Calls that died with their process, or whose event was cut off the spool: billed from their note. */
   readonly estimated: number;
+  /** Days on which events fall: more than two when clocks step by weeks. */
+  readonly days: number;
   /** Rollup keys that differ from the events. */
   readonly differences: number;
   readonly upstreamMicroUsd: number;
@@ -51,14 +53,16 @@ export async function judge(
     twice: rows.filter(({ n }) => n > 1).length,
     wrong: rows.filter((row) => !row.estimated && row.cost !== book.get(row.session)).length,
     estimated: rows.filter(({ estimated }) => estimated).length,
-    differences: await rollupDifferences(db),
+    ...(await compareRollups(db)),
     upstreamMicroUsd,
     ourMicroUsd,
     differenceShare: Math.abs(upstreamMicroUsd - ourMicroUsd) / upstreamMicroUsd,
   };
 }
 
-async function rollupDifferences(db: Database): Promise<number> {
+async function compareRollups(
+  db: Database,
+): Promise<{ readonly days: number; readonly differences: number }> {
   const { rows: days } = await db.reports.query<{ day: Date }>(
     `SELECT DISTINCT date_trunc('day', at, 'UTC') AS day FROM token_usage`,
   );
@@ -66,7 +70,7 @@ async function rollupDifferences(db: Database): Promise<number> {
   for (const { day } of days) {
     for (const { keys } of await new Reconciliation(db.writer).compare(day)) differences += keys;
   }
-  return differences;
+  return { days: days.length, differences };
 }
 
 function sum(values: Iterable<number>): number {

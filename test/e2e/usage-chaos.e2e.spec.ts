@@ -23,6 +23,7 @@ it(
       left: 0,
     });
     expect(verdict.answered).toBeGreaterThan(400);
+    expect(verdict.days).toBeGreaterThan(1);
     // Of a few hundred calls the ones that died are a larger part than of the long run's.
     expect(verdict.differenceShare).toBeLessThan(0.02);
   },

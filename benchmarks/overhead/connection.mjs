@@ -24,12 +24,15 @@ export class Connection {
       lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   }
 
-  /** Sends one request; resolves when its answer is complete, with the times at which it began and ended. */
-  async call(body) {
+  /**
+   * Sends one request; resolves when its answer is complete, with the times at which it began and ended.
+   * @param leave close the connection as soon as the answer begins, as a caller does who no longer wants it
+   */
+  async call(body, leave = false) {
     this.#socket ??= this.#open();
     const text = `${this.#head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
+      this.#waiting = { resolve, reject, leave };
       this.#socket.write(text);
     });
   }
@@ -41,9 +44,13 @@ export class Connection {
 
   #open() {
     const socket = connect(this.#host).setNoDelay(true);
-    socket.on('data', (data) => this.#read(data));
+    // One that was left may still speak while the next one is in use.
+    socket.on('data', (data) => {
+      if (this.#socket === socket && this.#waiting !== undefined) this.#read(data);
+    });
     const gone = (error) => {
-      if (this.#socket === socket) this.#socket = undefined;
+      if (this.#socket !== socket) return;
+      this.#socket = undefined;
       const waiting = this.#waiting;
       this.#reset();
       waiting?.reject(error ?? new Error('the connection was closed'));
@@ -71,10 +78,11 @@ export class Connection {
       answer.length === undefined
         ? endsWithLastChunk(this.#received, this.#bytes - answer.bodyAt)
         : this.#bytes >= answer.bodyAt + answer.length;
-    if (!complete) return;
+    const { resolve, leave } = this.#waiting;
+    if (!complete && !(leave && answer.first !== undefined)) return;
     const end = performance.now();
-    const { resolve } = this.#waiting;
     this.#reset();
+    if (!complete) this.close();
     resolve({ status: answer.status, first: answer.first ?? end, end });
   }
 

@@ -34,7 +34,7 @@ export class Sample {
 }
 
 /**
- * @param target {path, headers, body()}: `body` makes the next body
+ * @param target {path, headers, body(), leave?()}: `body` makes the next body, `leave` says whether its caller leaves early
  * @param options {connections, seconds | calls}
  * @param into the {@link Sample} to add to
  */
@@ -46,7 +46,7 @@ export async function closedLoop(server, target, options, into = new Sample()) {
     return async (connection) => {
       while (performance.now() < until && left-- > 0) {
         const from = performance.now();
-        await settle(into, from, connection.call(target.body()));
+        await settle(into, from, ask(connection, target));
       }
     };
   });
@@ -65,7 +65,7 @@ export async function openLoop(server, target, options, into = new Sample()) {
         // A connection that was free in time counts from when it asked: timers come late, and that is not the
         // server's delay. One that was still busy counts from when it should have asked.
         if (wait > 0) await sleep(wait);
-        await settle(into, wait > 0 ? performance.now() : due, connection.call(target.body()));
+        await settle(into, wait > 0 ? performance.now() : due, ask(connection, target));
       }
     };
   });
@@ -85,6 +85,8 @@ async function withConnections(server, { path, headers = {}, body }, count, into
   }
   return into;
 }
+
+const ask = (connection, { body, leave }) => connection.call(body(), leave?.() ?? false);
 
 async function settle(into, from, call) {
   try {

@@ -47,6 +47,8 @@ export const bodies = {
   fixed: () => chat(PROMPT),
   unique: fresh(),
   stream: fresh({ stream: true }),
+  /** A stream that lasts long enough to be left in the middle. */
+  left: fresh({ model: 'paced', stream: true }),
   auto: fresh({ model: 'auto' }),
   /** The same words with other casing and punctuation: never the same bytes, always the same question. */
   rephrased: () => {

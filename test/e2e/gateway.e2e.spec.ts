@@ -199,10 +199,19 @@ describe('the gateway out of the box', () => {
       .output()
       .split('\n')
       .filter((l) => l.startsWith('{'));
-    const access = lines
-      .map((l) => JSON.parse(l) as Record<string, any>)
-      .filter((l) => l.msg === 'request');
-    expect(access.some((l) => l.status === 200 && l.model === 'sandbox-small')).toBe(true);
+    const records = lines.map((l) => JSON.parse(l) as Record<string, any>);
+    // A field of a message that is called "level" too would win over the line's own.
+    const levels = new Set(records.map((l) => l.level));
+    expect(['debug', 'info', 'warn', 'error']).toEqual(expect.arrayContaining([...levels]));
+    const access = records.filter((l) => l.msg === 'request');
+    const answered = access.find((l) => l.status === 200 && l.model === 'sandbox-small');
+    expect(answered).toMatchObject({
+      requestId: expect.any(String),
+      caller: expect.any(String),
+      durationMs: expect.any(Number),
+      overheadMs: expect.any(Number),
+    });
+    expect(answered?.overheadMs).toBeLessThanOrEqual(answered?.durationMs);
     expect(gateway.output()).toContain('Model selected: sandbox-small');
     expect(gateway.output()).not.toContain(gateway.adminKey);
     expect(gateway.output()).not.toContain('sk-canary-4f1b2c');

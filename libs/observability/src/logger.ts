@@ -1,11 +1,23 @@
+/**
+ * The facts of one line. The four names are the line's own: a second `level` in the same object would leave it to
+ * each reader of the log which of the two counts.
+ */
+export interface LogFields {
+  readonly [name: string]: unknown;
+  readonly level?: never;
+  readonly time?: never;
+  readonly pid?: never;
+  readonly msg?: never;
+}
+
 /** Structured log: an object of fields, then a constant message. Secrets are redacted at the sink. */
 export abstract class Logger {
-  abstract trace(fields: object, message: string): void;
-  abstract debug(fields: object, message: string): void;
-  abstract info(fields: object, message: string): void;
-  abstract warn(fields: object, message: string): void;
-  abstract error(fields: object, message: string): void;
-  abstract fatal(fields: object, message: string): void;
+  abstract trace(fields: LogFields, message: string): void;
+  abstract debug(fields: LogFields, message: string): void;
+  abstract info(fields: LogFields, message: string): void;
+  abstract warn(fields: LogFields, message: string): void;
+  abstract error(fields: LogFields, message: string): void;
+  abstract fatal(fields: LogFields, message: string): void;
   abstract isLevelEnabled(level: 'trace' | 'debug' | 'info'): boolean;
 }
 

@@ -33,6 +33,16 @@ describe('the log', () => {
     expect(new Date(last().time).getTime()).toBeGreaterThan(Date.now() - 5000);
   });
 
+  it('has each name once: fields cannot be called like what every line has', () => {
+    const { logger, last } = capture();
+    // @ts-expect-error the compiler refuses a second level: readers of JSON keep the last one
+    logger.info({ level: 'full' }, 'routed');
+    // @ts-expect-error and a second process id
+    logger.info({ pid: 1 }, 'started');
+    logger.info({ routingLevel: 'full' }, 'routed');
+    expect(last()).toMatchObject({ level: 'info', routingLevel: 'full', pid: process.pid });
+  });
+
   it('keeps below its level to itself', () => {
     const { logger, lines } = capture('info');
     logger.trace({}, 'no');

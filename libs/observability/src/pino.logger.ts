@@ -5,7 +5,7 @@ import {
   type Logger as Pino,
   type LevelWithSilent,
 } from 'pino';
-import { Logger } from './logger.js';
+import { Logger, type LogFields } from './logger.js';
 import { SecretRedactor } from './secret-redactor.js';
 
 /** Where finished lines go; `pino.destination` is one. */
@@ -47,22 +47,22 @@ export class PinoLogger extends Logger {
     );
   }
 
-  trace(fields: object, message: string): void {
+  trace(fields: LogFields, message: string): void {
     this.#pino.trace(fields, message);
   }
-  debug(fields: object, message: string): void {
+  debug(fields: LogFields, message: string): void {
     this.#pino.debug(fields, message);
   }
-  info(fields: object, message: string): void {
+  info(fields: LogFields, message: string): void {
     this.#pino.info(fields, message);
   }
-  warn(fields: object, message: string): void {
+  warn(fields: LogFields, message: string): void {
     this.#pino.warn(fields, message);
   }
-  error(fields: object, message: string): void {
+  error(fields: LogFields, message: string): void {
     this.#pino.error(fields, message);
   }
-  fatal(fields: object, message: string): void {
+  fatal(fields: LogFields, message: string): void {
     this.#pino.fatal(fields, message);
   }
   isLevelEnabled(level: 'trace' | 'debug' | 'info'): boolean {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, Histogram } from 'prom-client';
+import type { ChatCall } from '@sluice/kernel';
 import { genAiSpan, Logger, Metrics, Tracer } from '@sluice/observability';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -90,21 +91,26 @@ export class RequestObserver {
     if (size > 0) this.#requestSize.observe({ route }, size);
     const length = Number(reply.getHeader('content-length') ?? 0);
     if (length > 0) this.#responseSize.observe({ route }, length);
-    if (call !== undefined) {
-      const { firstTokenAt, upstreamMs } = call.journal;
-      const until = firstTokenAt ?? now;
-      this.#overhead.observe(Math.max(0, until - call.startedAt - upstreamMs) / 1000);
+    const overheadMs = call === undefined ? undefined : ownTime(call, now);
+    if (call !== undefined && overheadMs !== undefined) {
+      const { firstTokenAt } = call.journal;
+      this.#overhead.observe(overheadMs / 1000);
       if (firstTokenAt !== undefined) {
         this.#firstToken.observe((firstTokenAt - call.startedAt) / 1000);
       }
     }
-    this.#log(request, { route, status: Number(status), durationMs });
+    this.#log(request, { route, status: Number(status), durationMs, overheadMs });
     if (this.tracer.enabled) this.#trace(request, { route, status: Number(status), now });
   }
 
   #log(
     request: FastifyRequest,
-    facts: { readonly route: string; readonly status: number; readonly durationMs: number },
+    facts: {
+      readonly route: string;
+      readonly status: number;
+      readonly durationMs: number;
+      readonly overheadMs: number | undefined;
+    },
   ): void {
     const call = request.chatCall;
     const served = call?.journal.servedBy;
@@ -114,7 +120,7 @@ export class RequestObserver {
         method: request.method,
         route: facts.route,
         status: facts.status,
-        durationMs: Math.round(facts.durationMs * 1000) / 1000,
+        durationMs: microseconds(facts.durationMs),
         tenant: request.caller?.tenant,
         caller: request.caller?.id,
         ...(call === undefined
@@ -125,7 +131,8 @@ export class RequestObserver {
               stream: call.stream,
               cache: call.journal.cache?.verdict,
               attempts: call.journal.attempts.length,
-              upstreamMs: Math.round(call.journal.upstreamMs * 1000) / 1000,
+              upstreamMs: microseconds(call.journal.upstreamMs),
+              overheadMs: microseconds(facts.overheadMs ?? 0),
               error: call.journal.error?.code,
             }),
       },
@@ -167,4 +174,15 @@ export class RequestObserver {
     const { traceparent } = request.headers;
     this.tracer.record(typeof traceparent === 'string' ? { ...span, traceparent } : span);
   }
+}
+
+/** Milliseconds spent in the gateway itself: until the answer starts, without waiting for providers. */
+function ownTime(call: ChatCall, now: number): number {
+  const { firstTokenAt, upstreamMs } = call.journal;
+  return Math.max(0, (firstTokenAt ?? now) - call.startedAt - upstreamMs);
+}
+
+/** Milliseconds with three decimals: more digits are noise and cost log volume. */
+function microseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

@@ -68,7 +68,7 @@ console.table({
   'APGR cascade / length / random': `${fixed(cascade.apgrCascade)} / ${fixed(cascade.apgrLength)} / ${fixed(cascade.apgrRandom)}`,
 });
 
-const savings = measureSavings();
+const savings = await measureSavings();
 console.log('\n100 mixed prompts at sandbox prices');
 const savedRow = (row: (typeof savings)['equalAnswers']) => ({
   'always sandbox-large': `${fixed(row.alwaysLargeUsd, 4)} USD`,
@@ -76,11 +76,13 @@ const savedRow = (row: (typeof savings)['equalAnswers']) => ({
   saved: percent(row.saved),
 });
 console.table({
+  'as the sandbox answers': savedRow(savings.sandboxAnswers),
   'answers of 400 tokens': savedRow(savings.equalAnswers),
   'answers of 120, 450, 1100 tokens by kind': savedRow(savings.growingAnswers),
+  'the same with the cascade, 30 % of it escalated': savedRow(savings.growingCascade),
 });
 console.log(
-  `security prompts on complex: ${savings.securityOnComplex} of ${savings.security}; graded below a person: ${savings.gradedBelow}, above: ${savings.gradedAbove}`,
+  `${savings.cascaded} calls began with a cheaper model in the cascade; security prompts on complex: ${savings.securityOnComplex} of ${savings.security}; graded below a person: ${savings.gradedBelow}, above: ${savings.gradedAbove}`,
 );
 
 const decisions = measureDecisionTime(Number(values.rounds));

@@ -185,6 +185,30 @@ describe('a bad request is refused in the OpenAI shape, and no upstream hears of
     expect(JSON.parse(text)).toMatchObject({ error: { code: 'header_too_large', param: null } });
   });
 
+  it('a known address under another method: which ones it has', async () => {
+    const response = await fetch(`${gateway.url}/v1/chat/completions`);
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+    expect(await response.json()).toMatchObject({
+      error: { type: 'invalid_request_error', param: null, code: 'method_not_allowed' },
+    });
+    const key = await fetch(`${gateway.url}/v1/admin/keys/x`, { method: 'PUT' });
+    expect([key.status, key.headers.get('allow')]).toEqual([405, 'DELETE, PATCH']);
+    await key.text();
+  });
+
+  it.each([
+    ['GET', '/v1/messages', 405, 'invalid_request_error'],
+    ['POST', '/v1/messages/batches', 404, 'not_found_error'],
+  ])('and %s %s is refused in the Anthropic shape', async (method, path, status, type) => {
+    const response = await fetch(gateway.url + path, { method });
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({
+      type: 'error',
+      error: { type },
+      request_id: response.headers.get('request-id'),
+    });
+  });
+
   it('and /v1/messages answers in the Anthropic shape', async () => {
     const response = await fetch(`${gateway.url}/v1/messages`, {
       method: 'POST',

@@ -32,6 +32,9 @@ export class GatewayExceptionFilter implements ExceptionFilter {
     const dialect = dialectOf(request);
     reply.status(dialect === 'anthropic' ? anthropicStatus(error) : error.status);
     reply.headers(errorHeaders(error));
+    if (error.code === 'method_not_allowed') {
+      reply.header('allow', request.server.routeTable.methodsOf(pathOf(request)).join(', '));
+    }
     if (request.chatCall !== undefined) {
       reply.headers(answerHeaders(request.chatCall, this.config.current.version));
     }
@@ -47,9 +50,9 @@ function isHealthReport(thrown: unknown): thrown is HttpException {
   return typeof body === 'object' && 'details' in body;
 }
 
-/** Decided by the matched route, never by the raw path. */
+/** Decided by the matched route; only where none matched by the path, which then opens nothing. */
 function dialectOf(request: FastifyRequest): DialectName {
-  const url = request.routeOptions.url ?? '';
+  const url = request.routeOptions.url ?? pathOf(request);
   return url.startsWith('/v1/messages') ? 'anthropic' : 'openai-chat';
 }
 
@@ -71,13 +74,7 @@ function toGatewayError(thrown: unknown, request: FastifyRequest): GatewayError 
       ? thrown.getStatus()
       : (thrown as { statusCode?: unknown } | null)?.statusCode;
   const message = thrown instanceof Error ? thrown.message : 'The request was refused.';
-  if (status === 404) {
-    const path = request.url.split('?', 1)[0] ?? '';
-    return new GatewayError(
-      'not_found',
-      `Unknown request URL: ${request.method} ${path.slice(0, 200)}. See /docs for the routes of this gateway.`,
-    );
-  }
+  if (status === 404) return noRoute(request);
   if (status === 413) return new GatewayError('body_too_large', 'The request body is too large.');
   if (status === 401) return new GatewayError('unauthorized', message);
   if (status === 403) return new GatewayError('forbidden', message);
@@ -87,4 +84,23 @@ function toGatewayError(thrown: unknown, request: FastifyRequest): GatewayError 
   return new GatewayError('internal', 'The gateway failed to handle this request.', {
     cause: thrown,
   });
+}
+
+function noRoute(request: FastifyRequest): GatewayError {
+  const path = pathOf(request);
+  const methods = request.server.routeTable.methodsOf(path);
+  if (methods.length > 0) {
+    return new GatewayError(
+      'method_not_allowed',
+      `${path.slice(0, 200)} does not answer to ${request.method}, only to ${methods.join(', ')}.`,
+    );
+  }
+  return new GatewayError(
+    'not_found',
+    `Unknown request URL: ${request.method} ${path.slice(0, 200)}. See /docs for the routes of this gateway.`,
+  );
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? '';
 }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { ConfigStore } from '@sluice/config';
 import { uuidv7 } from '@sluice/kernel';
 import { registerBodyParser } from './body-parser.js';
+import { RouteTable } from './route-table.js';
 
 const KEEP_ALIVE_MS = 72_000;
 const COMPRESS_ABOVE_BYTES = 1024;
@@ -65,6 +66,7 @@ export function createHttpAdapter(config: ConfigStore): FastifyAdapter {
     forceCloseConnections: 'idle',
   });
   const app = adapter.getInstance<FastifyInstance>();
+  RouteTable.register(app);
   app.decorateRequest('startedAt', 0);
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();

@@ -380,6 +380,27 @@ describe('a choice', () => {
       'tiers.free.requests: found "none"; expected unlimited or object',
     ]);
   });
+
+  it('between kinds of value says what is wrong inside the kind that was meant', () => {
+    expect(
+      problemsOf({
+        sluice: {
+          providers: [SANDBOX],
+          models: [
+            { id: 'm', provider: 'box', price: { input: -1, outptu: 2 } as never },
+            { id: 'n', provider: 'box', price: 'free' as never },
+          ],
+        },
+        policies: { tiers: { free: { budget: { monthlyUsd: '5' as never } } } },
+      }),
+    ).toEqual([
+      'models[0].price.input: found -1; expected >=0',
+      'models[0].price.output: missing; expected number',
+      expect.stringMatching(/^models\[0\]\.price\.outptu: unknown key \(did you mean "output"\?\)/),
+      'models[1].price: found "free"; expected object or array',
+      'tiers.free.budget.monthlyUsd: found "5"; expected number',
+    ]);
+  });
 });
 
 describe('secrets', () => {
@@ -442,6 +463,20 @@ describe('secrets', () => {
     expect(text).toContain('providers[0].baseUrl: found "***"');
     expect(text).toContain('providers[0].apiKey: found ***');
     expect(text).not.toMatch(/abcdefgh|12345678/);
+    const written = problemsOf({
+      sluice: {
+        providers: [
+          {
+            ...OPENAI,
+            baseUrl: 'ftp://user:canary1@host/v1',
+            headers: 'x-token: canary2' as never,
+          },
+        ],
+        models: { id: 'm', apiKey: 'canary3', inner: [{ password: 'canary4' }] } as never,
+      },
+    }).join('\n');
+    expect(written).toContain('providers[0].baseUrl: found "ftp://***@host/v1"');
+    expect(written).not.toContain('canary');
   });
 });
 

@@ -19,6 +19,17 @@ describe('the environment', () => {
     expect(environment?.REDIS_URL).toBeUndefined();
   });
 
+  it('takes 32 bytes for the key of the cache, in base64 or hex, and does not repeat anything else', () => {
+    const bytes = Buffer.alloc(32, 7);
+    const forms = [bytes.toString('hex'), bytes.toString('base64'), bytes.toString('base64url')];
+    for (const CACHE_ENCRYPTION_KEY of forms) {
+      expect(problemsOf({ CACHE_ENCRYPTION_KEY })).toEqual([]);
+    }
+    expect(problemsOf({ CACHE_ENCRYPTION_KEY: 'my-passphrase' })).toEqual([
+      expect.stringMatching(/^CACHE_ENCRYPTION_KEY: found \*\*\*; expected 32 bytes/),
+    ]);
+  });
+
   it('reads limits by tier and flags by name', () => {
     const { environment } = parseEnvironment({
       RATE_LIMIT_FREE_PER_HOUR: '100',

@@ -46,6 +46,7 @@ export function parseEnvironment(env: NodeJS.ProcessEnv): ParsedEnvironment {
   }
   checkUrls(present, report);
   checkAddresses(present, report);
+  checkEncryptionKey(present, report);
   const rateLimits = readRateLimits(present, report);
   const flags = readFlags(present, report);
   const environment =
@@ -86,6 +87,15 @@ function checkAddresses(env: Variables, report: Report): void {
       );
     }
   }
+}
+
+/** A word in place of random bytes would encrypt too, and protect nothing. */
+function checkEncryptionKey({ CACHE_ENCRYPTION_KEY: key }: Variables, report: Report): void {
+  if (key === undefined || /^[\da-f]{64}$/i.test(key) || /^[\w+/-]{43}=?$/.test(key)) return;
+  report(
+    'CACHE_ENCRYPTION_KEY',
+    'found ***; expected 32 bytes in base64 or hex, as `openssl rand -base64 32` makes them',
+  );
 }
 
 function isAddressRange(text: string): boolean {

@@ -26,7 +26,8 @@ export function redactedConfig(snapshot: ConfigSnapshot): unknown {
   };
 }
 
-function redacted(value: unknown, name = ''): unknown {
+/** `value` as people may read it: what secret names hold and the credentials of URLs are `***`, however deep. */
+export function redacted(value: unknown, name = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => redacted(item, name));
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(

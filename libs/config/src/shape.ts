@@ -9,7 +9,7 @@ import {
   type Path,
   type Problem,
 } from './problem.js';
-import { isSecretName } from './redaction.js';
+import { isSecretName, redacted } from './redaction.js';
 import type { YamlDocument } from './yaml.document.js';
 
 export interface Shaped<T> {
@@ -27,9 +27,28 @@ export function shape<S extends z.ZodType>(schema: S, document: YamlDocument): S
     result = schema.safeParse(data);
   }
   if (result.success) return { value: result.data, problems: [] };
-  const problems = result.error.issues.flatMap((issue) => describe(schema, issue, data, document));
-  for (const issue of result.error.issues) remove(data, issue);
+  const issues = result.error.issues.flatMap(meant);
+  const problems = issues.flatMap((issue) => describe(schema, issue, data, document));
+  for (const issue of issues) remove(data, issue);
   return { value: schema.safeParse(data).data, problems };
+}
+
+/**
+ * Of a choice between kinds of value, the faults of the one kind that was plainly meant: `perHour: -1` inside a
+ * mapping is said there, not "expected unlimited or a mapping" about the whole.
+ */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const candidates = issue.errors.filter(
+    (branch) => branch.length > 0 && !branch.some(isAboutTheWhole),
+  );
+  const [branch] = candidates;
+  if (branch === undefined || candidates.length > 1) return [issue];
+  return branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })).flatMap(meant);
+}
+
+function isAboutTheWhole({ path, code }: z.core.$ZodIssue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
 }
 
 function describe(
@@ -58,9 +77,15 @@ function describe(
     {
       where: document.where(issue.path),
       path: pathText(issue.path),
-      message: `${isSecretName(name) && value !== undefined ? 'found ***' : found(value)}${origin}; ${allowed(issue)}${near}`,
+      message: `${shown(value, name)}${origin}; ${allowed(issue)}${near}`,
     },
   ];
+}
+
+/** Headers are where people put tokens under any name. */
+function shown(value: unknown, name: string): string {
+  const secret = isSecretName(name) || name === 'headers';
+  return secret && value !== undefined ? 'found ***' : found(redacted(value, name));
 }
 
 /** `maxConcurrent: ${MAX}` gives a string where a number or boolean is wanted: reads it as YAML would have. */

@@ -35,16 +35,20 @@ export class MemoryRateStore extends RateStore {
     return this.decideAt(subject, windows, this.#now());
   }
 
+  /** Counts a request that another store let through. */
+  count(subject: string, windows: readonly RateWindow[]): void {
+    const at = this.#now();
+    const logs = this.#logsOf(subject, windows, at);
+    const now = settle(logs, at);
+    logs.forEach((log, i) => {
+      log.prune(now - (windows[i]?.windowMs ?? 0) * US);
+      log.add(now);
+    });
+  }
+
   /** {@link decide} at a given time in microseconds. */
   decideAt(subject: string, windows: readonly RateWindow[], at: number): RateVerdict {
-    const pool = subject.includes('ip:') ? this.#addresses : this.#known;
-    const logs = pool.touch(subject, at, () => ({}));
-    const mine = windows.map((window) => {
-      const page = pageSize(window.limit);
-      let log = logs[window.name];
-      if (log?.page !== page) logs[window.name] = log = new PageLog(page);
-      return log;
-    });
+    const mine = this.#logsOf(subject, windows, at);
     const now = settle(mine, at);
     let retryUs = 0;
     mine.forEach((log, i) => {
@@ -72,6 +76,17 @@ export class MemoryRateStore extends RateStore {
         };
       }),
     };
+  }
+
+  #logsOf(subject: string, windows: readonly RateWindow[], at: number): readonly PageLog[] {
+    const pool = subject.includes('ip:') ? this.#addresses : this.#known;
+    const logs = pool.touch(subject, at, () => ({}));
+    return windows.map((window) => {
+      const page = pageSize(window.limit);
+      let log = logs[window.name];
+      if (log?.page !== page) logs[window.name] = log = new PageLog(page);
+      return log;
+    });
   }
 }
 

@@ -5,12 +5,8 @@ export {
   type BatchOptions,
   type BatchResult,
 } from './completion-batch.runner.js';
-export {
-  EmbeddingService,
-  type EmbeddingInput,
-  type EmbeddingOptions,
-  type EmbeddingResult,
-} from './embedding.service.js';
+export type { EmbeddingInput, EmbeddingOptions } from './embedding.run.js';
+export { EmbeddingService, type EmbeddingResult } from './embedding.service.js';
 export { CHAT_INTERCEPTORS, ChatPipeline } from './pipeline.js';
 export { TokenCountService } from './token-count.service.js';
 export { anthropicStatus } from './wire/anthropic.format.js';

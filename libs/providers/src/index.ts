@@ -1,3 +1,4 @@
+export type { Question } from './engine/attempt.js';
 export { AttemptRunner } from './engine/attempt.runner.js';
 export type { BreakerState } from './engine/circuit.breaker.js';
 export { TargetHealth, type HealthView } from './engine/target.health.js';

@@ -10,13 +10,15 @@ import {
 import { ModelCatalog } from '@sluice/model-catalog';
 import { ProviderMetrics } from '../provider.metrics.js';
 import { ProviderRegistry } from '../provider.registry.js';
-import { Attempt, RunSpending } from './attempt.js';
+import { Attempt, CHAT, type AttemptParts, type Question } from './attempt.js';
 import type { CutReason } from './attempt.gate.js';
 import { AttemptRun, type Started } from './attempt.run.js';
 import { ConcurrencySlots } from './concurrency.slots.js';
 import { EngineSettings } from './engine.settings.js';
 import { RetryBudget } from './retry.budget.js';
 import { TargetHealth } from './target.health.js';
+
+type Asked = Pick<AttemptParts, 'question' | 'call' | 'target' | 'spending'>;
 
 /** What is shared by all calls to one provider. */
 interface ProviderLoad {
@@ -43,11 +45,13 @@ export class AttemptRunner {
 
   /**
    * Resolves with the first content in hand (`routing.deadline` is for this; what follows is up to the idle timeout).
+   * @param question a chat answer, unless something else is to be asked for
    * @throws GatewayError the last failure, with `bill` when attempts cost something; a refusal of `call.hold`
    */
-  run(call: ChatCall, attempts: readonly Target[]): Promise<ChatReply> {
+  run(call: ChatCall, attempts: readonly Target[], question: Question = CHAT): Promise<ChatReply> {
     const run = new AttemptRun(call, attempts, {
-      start: (target, spending, deadlineMs) => this.#start(call, target, spending, deadlineMs),
+      start: (target, spending, deadlineMs) =>
+        this.#start({ question, call, target, spending }, deadlineMs),
       admits: (target) => this.#admits(target),
       mayRetry: (target) => this.#load(target.provider).budget.take(),
       firstTry: (target) => this.#load(target.provider).budget.firstTry(),
@@ -81,7 +85,8 @@ export class AttemptRunner {
     return breaker.waitMs > 0 ? brokenError(target, breaker.waitMs) : undefined;
   }
 
-  #start(call: ChatCall, target: Target, spending: RunSpending, deadlineMs: number): Started {
+  #start(asked: Asked, deadlineMs: number): Started {
+    const { call, target } = asked;
     const config = this.registry.config(target.provider);
     if (config === undefined) {
       return failedStart(
@@ -89,11 +94,9 @@ export class AttemptRunner {
       );
     }
     const attempt = new Attempt({
-      call,
-      target,
+      ...asked,
       config,
       track: this.health.track(target),
-      spending,
       catalog: this.catalog,
       metrics: this.metrics,
       maxCooldownMs: this.settings.maxCooldownMs,

@@ -19,7 +19,7 @@ import type { ModelCatalog } from '@sluice/model-catalog';
 import type { ProviderConfig } from '@sluice/config';
 import type { AdapterLease } from '../provider.registry.js';
 import type { ProviderMetrics } from '../provider.metrics.js';
-import type { ProviderAnswer } from '../provider-adapter.js';
+import type { ProviderAdapter, ProviderAnswer } from '../provider-adapter.js';
 import { AttemptGate } from './attempt.gate.js';
 import { healthAfter } from './attempt.outcome.js';
 import { AttemptStream } from './attempt.stream.js';
@@ -38,7 +38,18 @@ export class RunSpending {
   }
 }
 
+/** What an attempt asks of its adapter. */
+export type Question = (
+  adapter: ProviderAdapter,
+  call: ChatCall,
+  target: Target,
+  signal: AbortSignal,
+) => Promise<ProviderAnswer>;
+
+export const CHAT: Question = (adapter, call, target, signal) => adapter.chat(call, target, signal);
+
 export interface AttemptParts {
+  readonly question: Question;
   readonly call: ChatCall;
   readonly target: Target;
   readonly config: ProviderConfig;
@@ -73,13 +84,13 @@ export class Attempt {
 
   /** Asks the adapter, which is leased by now; resolves with the first content in hand. */
   async ask(): Promise<ChatReply> {
-    const { call, target, config, track, metrics } = this.parts;
+    const { question, call, target, config, track, metrics } = this.parts;
     if (this.lease === undefined) throw new TypeError('an attempt without an adapter');
     metrics.started(target.provider);
     track.inflight++;
     const sentAt = performance.now();
     this.#sentAt = sentAt;
-    const pending = this.lease.adapter.chat(call, target, this.gate.signal);
+    const pending = question(this.lease.adapter, call, target, this.gate.signal);
     // The adapter has written its request by now: what follows is waiting, not work.
     const waitingSince = performance.now();
     try {

@@ -1,0 +1,157 @@
+import {
+  GatewayError,
+  NO_USAGE,
+  addUsage,
+  amended,
+  asGatewayError,
+  type Caller,
+  type ChatCall,
+  type ReplyEnd,
+  type SpentBill,
+  type Target,
+} from '@sluice/kernel';
+import type { AttemptRunner, EmbeddingAnswer, Question } from '@sluice/providers';
+import type { CachedEmbedding, EmbeddingCache } from './embedding.cache.js';
+
+export type EmbeddingInput = string | readonly number[];
+
+export interface EmbeddingOptions {
+  readonly id: string;
+  readonly caller: Caller;
+  readonly model: string;
+  readonly inputs: readonly EmbeddingInput[];
+  readonly dimensions: number | undefined;
+  /** Texts sent upstream in one call. */
+  readonly batchSize: number;
+  readonly signal: AbortSignal;
+  readonly agent: string | undefined;
+  readonly startedAt: number;
+  readonly route: string;
+}
+
+/**
+ * One request's way to its vectors. Vectors of two models mean nothing to each other, so all of one request are made by one
+ * model: the one that answered first. The engine of chat calls asks: slots, breakers, repeats, fallbacks, deadlines.
+ */
+export class EmbeddingRun {
+  readonly #found: (CachedEmbedding | undefined)[];
+  /** What upstreams have taken so far. */
+  #spent: SpentBill = { usage: NO_USAGE, costMicroUsd: 0 };
+
+  constructor(
+    private readonly options: EmbeddingOptions,
+    private readonly cache: EmbeddingCache,
+    private readonly attempts: AttemptRunner,
+  ) {
+    this.#found = options.inputs.map((input) => cache.get(options, input));
+  }
+
+  get spent(): SpentBill {
+    return this.#spent;
+  }
+  get misses(): number[] {
+    return this.#found.flatMap((known, at) => (known === undefined ? [at] : []));
+  }
+  /** Of all inputs, cached ones at what they took when they were embedded. */
+  get tokens(): number {
+    return this.#found.reduce((sum, known) => sum + (known?.tokens ?? 0), 0);
+  }
+  get vectors(): Float64Array[] {
+    return this.#found.map((known) => {
+      if (known === undefined) throw leftOut();
+      return known.vector;
+    });
+  }
+
+  /** @throws GatewayError of the attempts, with `bill` for the batches that were answered before */
+  async fill(call: ChatCall, targets: readonly Target[]): Promise<void> {
+    try {
+      await this.#fill(call, targets);
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      const { usage, costMicroUsd } = error.bill ?? { usage: NO_USAGE, costMicroUsd: 0 };
+      throw amended(error, {
+        bill: {
+          usage: addUsage(this.#spent.usage, usage),
+          costMicroUsd: this.#spent.costMicroUsd + costMicroUsd,
+        },
+      });
+    }
+  }
+
+  async #fill(call: ChatCall, targets: readonly Target[]): Promise<void> {
+    const { batchSize, model: wanted } = this.options;
+    const next = (): number[] => this.misses.slice(0, batchSize);
+    let open = targets;
+    for (let batch = next(); batch.length > 0; batch = next()) {
+      const model = await this.#ask(call, open, batch);
+      // A fallback answers: what the cache held is of another model.
+      if (open === targets && model !== wanted) this.#forgetOthers(batch);
+      open = targets.filter((target) => target.model === model);
+    }
+  }
+
+  #forgetOthers(kept: readonly number[]): void {
+    this.#found.forEach((_, at) => {
+      if (!kept.includes(at)) this.#found[at] = undefined;
+    });
+  }
+
+  /** One batch. Tells which model answered. */
+  async #ask(
+    call: ChatCall,
+    targets: readonly Target[],
+    batch: readonly number[],
+  ): Promise<string> {
+    const inputs = batch.map((at) => this.options.inputs[at] ?? '');
+    const answers = new Map<string, EmbeddingAnswer>();
+    const reply = await this.attempts.run(call, targets, this.#question(inputs, answers));
+    reply.observe({ onEnd: (end) => this.#pay(end) });
+    const { model } = reply.take();
+    const answer = answers.get(model);
+    if (answer === undefined) throw leftOut();
+    batch.forEach((at, k) => {
+      const tokens = share(answer.usage.input, inputs.length, k);
+      const embedding = { vector: Float64Array.from(answer.vectors[k] ?? []), tokens };
+      this.#found[at] = embedding;
+      if (model === this.options.model) this.cache.set(this.options, inputs[k] ?? '', embedding);
+    });
+    return model;
+  }
+
+  #question(inputs: readonly EmbeddingInput[], answers: Map<string, EmbeddingAnswer>): Question {
+    const { dimensions } = this.options;
+    const request = { inputs, ...(dimensions === undefined ? {} : { dimensions }) };
+    return async (adapter, call, target, signal) => {
+      if (adapter.embed === undefined) throw makesNone(target.model);
+      const answer = await adapter.embed(request, target, signal);
+      if (answer.vectors.length !== inputs.length) throw leftOut();
+      answers.set(target.model, answer);
+      const { model } = target;
+      const message = { id: call.id, model, created: 0, choices: [], usage: answer.usage };
+      return { kind: 'message', message };
+    };
+  }
+
+  #pay({ usage, costMicroUsd }: ReplyEnd): void {
+    this.#spent = {
+      usage: addUsage(this.#spent.usage, usage),
+      costMicroUsd: this.#spent.costMicroUsd + costMicroUsd,
+    };
+  }
+}
+
+/** Whole tokens for each input, and together what the upstream reported. */
+function share(total: number, inputs: number, at: number): number {
+  return Math.floor(total / inputs) + (at < total % inputs ? 1 : 0);
+}
+
+export function makesNone(model: string): GatewayError {
+  return new GatewayError('invalid_request', `The model \`${model}\` does not make embeddings.`, {
+    param: 'model',
+  });
+}
+
+function leftOut(): GatewayError {
+  return new GatewayError('upstream_error', 'The upstream left out an embedding.');
+}

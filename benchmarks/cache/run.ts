@@ -17,6 +17,7 @@ import {
   shuffled,
   type Utterance,
 } from './data.js';
+import { savings } from './gateway.js';
 import { memory, second, semantic } from './latency.js';
 import { longTail } from './long-tail.js';
 import { areas, rates, type Rates } from './pairs.js';
@@ -172,6 +173,10 @@ const latency = {
 };
 console.table(latency);
 
+const saved = await savings();
+console.log('A hit against the miss it saves, through a gateway process');
+console.table(saved.map(({ faster, ...row }) => ({ ...row, faster: percent(faster) })));
+
 const directory = new URL('../results/', import.meta.url);
 await mkdir(directory, { recursive: true });
 const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
@@ -188,6 +193,7 @@ await writeFile(
       auc,
       streams,
       latency,
+      saved,
     },
     null,
     2,

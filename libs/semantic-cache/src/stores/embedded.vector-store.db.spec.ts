@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import {
   pointOf,
   queryOf,
 } from '../../testing/vector-store.contract.js';
+import { ValueCodec } from '../exact/value-codec.js';
 import { EmbeddedVectorStore } from './embedded.vector-store.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'vectors-'));
@@ -25,6 +26,11 @@ const storeAt = (path: string, logger = new RecordingLogger()) =>
   new EmbeddedVectorStore(path, logger);
 
 describeVectorStore('the embedded store', () => Promise.resolve(storeAt(newPath())));
+
+/** It says so a moment after it has read the file. */
+async function untilSure(store: EmbeddedVectorStore): Promise<void> {
+  while (store.mayHold('nobody', 'nothing')) await new Promise((resolve) => setImmediate(resolve));
+}
 
 /** The index is made from the rows in slices after `open()`. */
 async function untilFound(store: EmbeddedVectorStore, n: number): Promise<string[]> {
@@ -70,6 +76,45 @@ describe('the embedded store', () => {
     expect(first).toMatchObject({ id: last.id, text: 'replaced' });
     expect(await after.count()).toBe(390);
     await after.close();
+  });
+
+  it('knows for certain in which scopes and fingerprints it has nothing', async () => {
+    const path = newPath();
+    const before = storeAt(path);
+    await before.open(space);
+    await untilSure(before);
+    expect(before.mayHold('s', 'f')).toBe(false);
+    const storing = before.upsert([pointOf()]);
+    expect([before.mayHold('s', 'f'), before.mayHold('s', 'other')]).toEqual([true, false]);
+    await storing;
+    await before.close();
+
+    const after = storeAt(path);
+    await after.open(space);
+    // Stored while the index is made.
+    await after.upsert([pointOf({ scope: 'new' })]);
+    await untilSure(after);
+    expect([after.mayHold('s', 'f'), after.mayHold('new', 'f')]).toEqual([true, true]);
+    await after.clear(undefined);
+    while (after.mayHold('s', 'f')) await new Promise((resolve) => setImmediate(resolve));
+    expect(await after.search(queryOf())).toEqual([]);
+    await after.close();
+  });
+
+  it('packs and seals in its own thread what is not sealed yet', async () => {
+    const path = newPath();
+    const store = new EmbeddedVectorStore(path, new RecordingLogger(), { encryptionKey: 'key' });
+    await store.open(space);
+    const answer = 'all work and no play '.repeat(500);
+    const point = pointOf({ text: 'a private question', answer });
+    await store.upsert([point]);
+    const [found] = await store.search(queryOf());
+    const codec = new ValueCodec('key');
+    expect(codec.decodeNow(point.id, found?.text ?? '')).toBe('a private question');
+    expect(codec.decodeNow(point.id, found?.answer ?? '')).toBe(answer);
+    expect(found?.answer.length).toBeLessThan(1000);
+    await store.close();
+    expect(readFileSync(path).includes('a private question')).toBe(false);
   });
 
   it('sets a damaged file aside, says so, and goes on with an empty one', async () => {

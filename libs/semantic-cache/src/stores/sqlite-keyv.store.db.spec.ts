@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import { ManualClock } from '@sluice/kernel';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,6 +130,47 @@ describe('the SQLite store', () => {
     expect(readdirSync(join(path, '..')).filter((name) => /corrupt-\d+$/.test(name))).toHaveLength(
       1,
     );
+  });
+
+  it('knows for certain what it does not hold: while it opens nothing, then all but what was stored', async () => {
+    const path = newPath();
+    const before = storeAt(path);
+    expect(before.mayHold('k')).toBe(true);
+    await before.open();
+    expect(before.mayHold('k')).toBe(false);
+    const writing = before.set('k', 'v', 1000);
+    expect(before.mayHold('k')).toBe(true);
+    await writing;
+    await before.disconnect();
+
+    const after = storeAt(path);
+    // Stored while the keys of the file are read.
+    const opening = after.open();
+    void after.set('early', 'v', 1000);
+    await opening;
+    void after.set('late', 'v', 1000);
+    const held = ['k', 'early', 'late', 'other'].map((key) => after.mayHold(key));
+    expect(held).toEqual([true, true, true, false]);
+    await after.clearMatching('^k$');
+    expect([after.mayHold('k'), after.mayHold('early')]).toEqual([false, true]);
+  });
+
+  it('stores many in one transaction, packed and sealed in its own threads', async () => {
+    const path = newPath();
+    const sealed = { encryptionKey: 'a key of an operator', compressAbove: () => 100 };
+    const store = storeAt(path, sealed);
+    const long = 'all work and no play '.repeat(500);
+    await store.setMany([
+      { key: 'short', value: 'secret words', ttl: 1000 },
+      { key: 'long', value: long, ttl: 1000 },
+    ]);
+    expect([await store.get('short'), await store.get('long')]).toEqual(['secret words', long]);
+    expect((await store.stats()).bytes).toBeLessThan(1000);
+    await store.disconnect();
+    expect(readFileSync(path).includes('secret words')).toBe(false);
+
+    const stranger = storeAt(path, { encryptionKey: 'another key of an operator' });
+    await expect(stranger.get('short')).rejects.toMatchObject({ code: 'unreadable' });
   });
 
   it('forgets what it cannot write, says so, and does not grow', async () => {

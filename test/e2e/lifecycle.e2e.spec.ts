@@ -121,11 +121,21 @@ describe('the life of the process', () => {
   });
 
   it('stops with every problem listed when the configuration is wrong', async () => {
-    await expect(
-      startGateway({
-        config: 'models:\n  - { id: a, provider: nowhere }\nrouting: { defualt: auto }\n',
-        env: { PORT: 'many' },
-      }),
-    ).rejects.toThrow(/PORT[\s\S]*|defualt[\s\S]*default/);
+    const ended = await startGateway({
+      config: 'models:\n  - { id: a, provider: nowhere }\nrouting: { defualt: auto }\n',
+      env: { PORT: 'many' },
+    }).catch(String);
+    expect(ended).toMatch(/environment: PORT: found "many"; expected/);
+    expect(ended).toMatch(/sluice\.yaml:2: models\[0\]\.provider: found "nowhere"/);
+    expect(ended).toMatch(/sluice\.yaml:3: routing\.defualt: unknown key \(did you mean "default"/);
+  });
+
+  it('says in one sentence why it cannot start, and takes nothing from whoever is in its way', async () => {
+    const first = await startGateway();
+    opened.push(first);
+    const ended = await startGateway({ dir: first.dir }).catch(String);
+    expect(ended).toMatch(/Sluice cannot start: The data directory \S+ is in use by the Sluice/);
+    expect(ended).not.toMatch(/\n\s+at /);
+    expect((await fetch(`${first.url}/health/ready`)).status).toBe(200);
   });
 });

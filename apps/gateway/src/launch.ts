@@ -1,21 +1,23 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
-import { ConfigError, loadConfig, type ConfigStore } from '@sluice/config';
+import { loadConfig, startFailure } from '@sluice/config';
 
 /**
  * Loads the configuration and becomes what this process shall be: the gateway, one of its workers, or the owner of
- * several. Ends with 1 when the configuration is wrong.
+ * several. Ends with 1 and the reason when that cannot be.
  */
 export async function launch(): Promise<void> {
-  let config: ConfigStore;
   try {
-    config = await loadConfig();
+    await become();
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = 1;
-    return;
+    process.stderr.write(`${startFailure(error, process.env)}\n`);
+    // Whatever was opened on the way, an embedded server above all, must not keep the process alive.
+    process.exit(1);
   }
+}
+
+async function become(): Promise<void> {
+  const config = await loadConfig();
   const { SLUICE_WORKERS: wanted } = config.env;
   const workers = wanted === 'auto' ? availableParallelism() : wanted;
   // Only what this process needs is loaded: the owner serves no calls.

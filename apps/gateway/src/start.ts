@@ -17,10 +17,20 @@ export async function start(config: ConfigStore): Promise<void> {
   const app = await createGateway(config, link);
   onStop((why) => stop(app, why));
   const { HOST: host, PORT: port } = config.env;
-  await app.listen(port, host);
+  await listen(app, port, host);
   app.get(Lifecycle).ready();
   // Of several workers none knows when all is ready: their owner does.
   if (!link.enabled) announce(config, await app.getUrl());
+}
+
+/** Leaves nothing behind when it fails: the embedded server stops cleanly, and what was opened is closed. */
+async function listen(app: NestFastifyApplication, port: number, host: string): Promise<void> {
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
 }
 
 /** The application, initialised but not listening. */
@@ -33,7 +43,8 @@ async function createGateway(
   const app = await NestFactory.create<NestFastifyApplication>(
     GatewayModule.with(config, link),
     adapter,
-    { logger: ['error', 'fatal'], abortOnError: false, bodyParser: false },
+    // Until the log is there, errors are thrown: whoever called says why the start failed.
+    { logger: false, abortOnError: false, bodyParser: false },
   );
   app.useLogger(new NestLogger(app.get(Logger)));
   app.get(RequestObserver).register(adapter.getInstance());

@@ -1,27 +1,28 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { ConfigError, loadConfig, type ConfigStore } from '@sluice/config';
+import { loadConfig, startFailure } from '@sluice/config';
 import { DeferredWork, Logger, NestLogger } from '@sluice/observability';
 import { WorkerModule } from './worker.module.js';
 
 const DRAIN_MS = 10_000;
 
-/** Background work as a process of its own. Ends with 1 when the configuration is wrong. */
+/** Background work as a process of its own. Ends with 1 and the reason when it cannot start. */
 export async function start(): Promise<void> {
-  let config: ConfigStore;
   try {
-    config = await loadConfig();
+    await run();
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = 1;
-    return;
+    process.stderr.write(`${startFailure(error, process.env)}\n`);
+    process.exit(1);
   }
+}
+
+async function run(): Promise<void> {
+  const config = await loadConfig();
   const app = await NestFactory.create<NestFastifyApplication>(
     WorkerModule.with(config),
     new FastifyAdapter(),
-    { logger: ['error', 'fatal'], abortOnError: false },
+    { logger: false, abortOnError: false },
   );
   app.useLogger(new NestLogger(app.get(Logger)));
   const stop = (): void => {

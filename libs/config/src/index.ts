@@ -25,3 +25,4 @@ export {
   type SluiceConfig,
   type SluiceConfigInput,
 } from './sluice.schema.js';
+export { startFailure } from './start.failure.js';

@@ -146,8 +146,18 @@ export class CascadeRunner {
     outcome: 'accepted' | 'escalated' | 'released' | 'failed',
   ): void {
     this.metrics.cascades.inc({ outcome });
-    const grade = this.log.of(call.id)?.grade;
-    const model = plan.cheap[0]?.model;
+    const decision = this.log.of(call.id);
+    const grade = decision?.grade;
+    const [cheap] = plan.cheap;
+    const model = cheap?.model;
+    // Tells what the cheap model makes of work that the estimator thinks too hard for it.
+    const inspected = outcome === 'accepted' || outcome === 'escalated';
+    if (inspected && decision?.reason === 'estimate' && cheap?.grade === 'simple') {
+      this.learning.thresholds.evidence.label(
+        decision.features?.uplift ?? Number.NaN,
+        outcome === 'accepted',
+      );
+    }
     if (outcome === 'escalated' && grade !== undefined && model !== undefined) {
       this.learning.ledger.record(model, grade, false);
     }

@@ -75,6 +75,9 @@ export class RoutingMetrics {
 
   /** A level of routing broke and the next one decides. */
   levelFailed(level: 'full' | 'rules', error: unknown): void {
-    this.logger.warn({ routingLevel: level, err: error }, 'a level of routing failed; the next one decides');
+    this.logger.warn(
+      { routingLevel: level, err: error },
+      'a level of routing failed; the next one decides',
+    );
   }
 }

@@ -50,6 +50,9 @@ export class RoutingObserver {
   #learn(call: ChatCall, decision: RouteDecision, end: ReplyEnd | undefined): void {
     const { grade } = decision;
     if (grade === undefined) return;
+    if (decision.reason === 'estimate' && decision.features !== undefined) {
+      this.learning.thresholds.evidence.seen(decision.features.uplift);
+    }
     const attempts = call.journal.attempts;
     for (const attempt of attempts) {
       if (attempt.outcome === 'failed' && MODEL_FAULTS.has(attempt.errorCode ?? '')) {
@@ -65,19 +68,26 @@ export class RoutingObserver {
     }
     // Inspection reads the whole answer: after the caller has it, not before.
     this.deferred.run('inspect answer', () => {
-      this.learning.ledger.record(answered, grade, inspectAnswer(call.prompt, message()).ok);
+      const { ok } = inspectAnswer(call.prompt, message());
+      this.learning.ledger.record(answered, grade, ok);
+      const estimate = testedEstimate(decision, answered);
+      if (estimate !== undefined) this.learning.thresholds.evidence.label(estimate, ok);
       return undefined;
     });
   }
 
-  #expectFeedback(call: ChatCall, { grade, experiment, chosen }: RouteDecision): void {
+  #expectFeedback(call: ChatCall, decision: RouteDecision): void {
+    const { grade, experiment, chosen } = decision;
     if (call.route === SHADOW_ROUTE || (grade === undefined && experiment === undefined)) return;
+    const model = answeredBy(call) ?? chosen;
+    const estimate = testedEstimate(decision, model);
     this.feedback.answered({
       requestId: call.id,
       caller: { tenant: call.caller.tenant, id: call.caller.id },
-      model: answeredBy(call) ?? chosen,
+      model,
       grade,
       ...(experiment === undefined ? {} : { experiment }),
+      ...(estimate === undefined ? {} : { estimate }),
     });
   }
 
@@ -92,4 +102,14 @@ export class RoutingObserver {
 
 function answeredBy(call: ChatCall): string | undefined {
   return call.journal.attempts.findLast((attempt) => attempt.outcome !== 'failed')?.model;
+}
+
+/** The estimate that sent a call to a simple-grade model and is tested by its answer; undefined for every other call. */
+function testedEstimate(
+  { reason, grade, features, attempts }: RouteDecision,
+  answered: string,
+): number | undefined {
+  if (reason !== 'estimate' || grade !== 'simple') return undefined;
+  const target = attempts.find(({ model }) => model === answered);
+  return target?.grade === 'simple' ? features?.uplift : undefined;
 }

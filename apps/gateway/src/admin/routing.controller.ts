@@ -38,7 +38,20 @@ export class RoutingController {
 
   @Get('models')
   models(): unknown {
-    return { object: 'list', data: this.ports.catalog.list().map((model) => this.#model(model)) };
+    const { threshold, source, seen, labels, loss } = this.learning.thresholds.state();
+    return {
+      object: 'list',
+      data: this.ports.catalog.list().map((model) => this.#model(model)),
+      estimate_threshold: {
+        // Nothing is sent down by estimate: JSON has no infinity.
+        value: Number.isFinite(threshold) ? threshold : null,
+        source,
+        calls_seen: seen,
+        answers_inspected: labels,
+        loss_at_least: loss.lower,
+        loss_at_most: loss.upper,
+      },
+    };
   }
 
   #model({ target, enabled, config, providerKind }: RoutableModel): unknown {

@@ -66,6 +66,7 @@ export const routing: Migration = {
       grade text,
       experiment text,
       arm text,
+      estimate double precision,
       judged boolean NOT NULL DEFAULT false
     );
     CREATE INDEX routing_decisions_at ON routing_decisions USING brin (at) WITH (pages_per_range = 16);

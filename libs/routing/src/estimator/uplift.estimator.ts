@@ -42,10 +42,15 @@ export class UpliftEstimator {
     this.#idf = Float64Array.from(model.idf, (v) => v * model.idfScale);
   }
 
+  static #bundled: UpliftEstimator | undefined;
+
   /** The committed model beside this file; read once, at start. */
   static bundled(): UpliftEstimator {
-    const text = readFileSync(new URL('./uplift.model.json', import.meta.url), 'utf8');
-    return new UpliftEstimator(JSON.parse(text) as UpliftModel); // our own file, checked by its test
+    if (this.#bundled === undefined) {
+      const text = readFileSync(new URL('./uplift.model.json', import.meta.url), 'utf8');
+      this.#bundled = new UpliftEstimator(JSON.parse(text) as UpliftModel); // our own file, checked by its test
+    }
+    return this.#bundled;
   }
 
   estimate(text: string): number {
@@ -66,6 +71,18 @@ export class UpliftEstimator {
       this.#thresholds.set(maxQualityLoss, threshold);
     }
     return threshold;
+  }
+
+  /** Estimates that part the calibration sample into eighths, and at the threshold for a loss. */
+  edges(maxQualityLoss: number): number[] {
+    const { points } = this.model.calibration;
+    const eighths = [1, 2, 3, 4, 5, 6, 7].map(
+      (eighth) => points.find((point) => point.weakShare >= eighth / 8)?.threshold,
+    );
+    const edges = [...eighths, this.threshold(maxQualityLoss)].filter(
+      (edge) => edge !== undefined && Number.isFinite(edge),
+    ) as number[];
+    return [...new Set(edges)].toSorted((a, b) => a - b);
   }
 
   /** The estimate that the hardest tenth of the calibration sample exceeds. */

@@ -64,6 +64,9 @@ export class FeedbackService implements OnApplicationShutdown {
     if (call.grade !== undefined) {
       this.learning.ledger.record(call.model, call.grade, score >= GOOD);
     }
+    if (call.estimate !== undefined && score < GOOD) {
+      this.learning.thresholds.evidence.revoke(call.estimate);
+    }
     if (call.experiment !== undefined) {
       this.experiments.record(call.experiment.id, call.experiment.arm, { feedback: score });
     }

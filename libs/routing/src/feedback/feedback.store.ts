@@ -12,6 +12,8 @@ export interface AnsweredCall {
   readonly model: string;
   readonly grade: Grade | undefined;
   readonly experiment?: { readonly id: string; readonly arm: string };
+  /** The estimate that sent it to a simple-grade model, when that decided. */
+  readonly estimate?: number;
 }
 
 /** Remembers answered calls for a day, so that feedback may come to any replica, also after a restart. */

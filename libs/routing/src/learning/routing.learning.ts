@@ -4,15 +4,19 @@ import { Clock } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
 import { RoutingMetrics } from '../routing.metrics.js';
 import type { Upgrade } from '../sharing/replica.store.js';
+import { UpliftEstimator } from '../estimator/uplift.estimator.js';
+import { ThresholdLearning } from '../thresholds/threshold.learning.js';
 import { SuccessLedger } from './success.ledger.js';
 
 /** The ledger under the current configuration, with a voice in log and metrics. */
 @Injectable()
 export class RoutingLearning {
   readonly ledger: SuccessLedger;
+  readonly thresholds: ThresholdLearning;
   #begun: Upgrade[] = [];
 
   constructor(config: ConfigStore, clock: Clock, metrics: RoutingMetrics, logger: Logger) {
+    this.thresholds = new ThresholdLearning(config, clock, UpliftEstimator.bundled());
     this.ledger = new SuccessLedger(
       clock,
       () => config.current.sluice.routing.upgrade,

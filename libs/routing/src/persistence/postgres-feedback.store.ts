@@ -9,6 +9,7 @@ interface Row {
   readonly grade: Grade | null;
   readonly experiment: string | null;
   readonly arm: string | null;
+  readonly estimate: number | null;
 }
 
 /** Answered calls in the table `routing_decisions`, for a day. */
@@ -20,9 +21,9 @@ export class PostgresFeedbackStore extends FeedbackStore {
 
   async keep(calls: readonly AnsweredCall[]): Promise<void> {
     await this.database.writer.query(
-      `INSERT INTO routing_decisions (request_id, at, tenant, caller, model, grade, experiment, arm)
+      `INSERT INTO routing_decisions (request_id, at, tenant, caller, model, grade, experiment, arm, estimate)
        SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[],
-         $7::text[], $8::text[])
+         $7::text[], $8::text[], $9::float8[])
        ON CONFLICT (request_id) DO NOTHING`,
       [
         calls.map((call) => call.requestId),
@@ -33,6 +34,7 @@ export class PostgresFeedbackStore extends FeedbackStore {
         calls.map((call) => call.grade ?? null),
         calls.map((call) => call.experiment?.id ?? null),
         calls.map((call) => call.experiment?.arm ?? null),
+        calls.map((call) => call.estimate ?? null),
       ],
     );
   }
@@ -45,7 +47,7 @@ export class PostgresFeedbackStore extends FeedbackStore {
     const { rows } = await this.database.requests.query<Row>(
       `UPDATE routing_decisions SET judged = true
        WHERE request_id = $1 AND tenant = $2 AND caller = $3 AND NOT judged
-       RETURNING at, model, grade, experiment, arm`,
+       RETURNING at, model, grade, experiment, arm, estimate`,
       values,
     );
     const [row] = rows;
@@ -64,11 +66,12 @@ export class PostgresFeedbackStore extends FeedbackStore {
   }
 }
 
-function callOf({ at, model, grade, experiment, arm }: Row) {
+function callOf({ at, model, grade, experiment, arm, estimate }: Row) {
   return {
     at: at.getTime(),
     model,
     grade: grade ?? undefined,
     ...(experiment === null || arm === null ? {} : { experiment: { id: experiment, arm } }),
+    ...(estimate === null ? {} : { estimate }),
   };
 }

@@ -89,8 +89,10 @@ export class PostgresReplicaStore extends ReplicaStore {
   }
 
   async forget(before: number): Promise<void> {
-    await this.database.writer.query('DELETE FROM routing_windows WHERE start < $1', [
-      new Date(before),
-    ]);
+    await this.database.writer.query(
+      `DELETE FROM routing_windows WHERE start < $1
+         AND (subject NOT LIKE 'threshold:%' OR changed_at < $1::timestamptz - interval '90 days')`,
+      [new Date(before)],
+    );
   }
 }

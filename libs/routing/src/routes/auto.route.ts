@@ -56,7 +56,7 @@ interface Graded {
 export class AutoRoute {
   readonly sessions = new SessionMemory();
   readonly balancer: LoadBalancer;
-  readonly #reader = new PromptReader();
+  readonly #reader: PromptReader;
   readonly #selector: CandidateSelector;
   readonly #cache: RankingCache;
 
@@ -68,6 +68,7 @@ export class AutoRoute {
     private readonly metrics: RoutingMetrics,
     private readonly flags: RuntimeFlags,
   ) {
+    this.#reader = new PromptReader(() => learning.thresholds.threshold());
     this.#selector = new CandidateSelector(
       ports,
       learning.ledger,

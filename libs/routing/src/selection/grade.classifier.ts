@@ -27,7 +27,11 @@ export function rank(grade: Grade): number {
  * length and code may only raise, and security work is lifted to its minimum whatever the others said.
  */
 export class GradeClassifier {
-  constructor(private readonly estimator: UpliftEstimator | undefined) {}
+  /** @param threshold for a loss of quality: the estimator's own calibration, or what was learnt since */
+  constructor(
+    private readonly estimator: UpliftEstimator | undefined,
+    private readonly threshold = (maxLoss: number) => estimator?.threshold(maxLoss) ?? -Infinity,
+  ) {}
 
   classify(features: PromptFeatures, routing: RoutingConfig): GradeVerdict {
     let verdict = this.#base(features, routing);
@@ -51,7 +55,7 @@ export class GradeClassifier {
 
   #estimate(features: PromptFeatures, routing: RoutingConfig): GradeVerdict | undefined {
     if (this.estimator === undefined || !Number.isFinite(features.uplift)) return undefined;
-    if (features.uplift < this.estimator.threshold(routing.maxQualityLoss)) {
+    if (features.uplift < this.threshold(routing.maxQualityLoss)) {
       return { grade: 'simple', reason: 'estimate' };
     }
     return {

@@ -11,9 +11,14 @@ type Level = 'full' | 'rules';
 export class PromptReader {
   readonly #levels: Readonly<Record<Level, { extract: FeatureExtractor; grade: GradeClassifier }>>;
 
-  constructor(estimator: UpliftEstimator = UpliftEstimator.bundled()) {
+  /** @param threshold as of {@link GradeClassifier} */
+  constructor(threshold?: (maxLoss: number) => number) {
+    const estimator = UpliftEstimator.bundled();
     this.#levels = {
-      full: { extract: new FeatureExtractor(estimator), grade: new GradeClassifier(estimator) },
+      full: {
+        extract: new FeatureExtractor(estimator),
+        grade: new GradeClassifier(estimator, threshold),
+      },
       rules: { extract: new FeatureExtractor(undefined), grade: new GradeClassifier(undefined) },
     };
   }

@@ -82,6 +82,7 @@ export class ReplicaExchange implements OnApplicationBootstrap, OnApplicationShu
       this.#upgrades = this.#upgrades.filter((other) => other !== upgrade);
     }
     this.#keep(this.learning.ledger.takeChanged());
+    this.#keep(this.learning.thresholds.evidence.takeChanged());
     for (const rows of this.monitor.takeChanged()) {
       this.#keep(rows);
       // A histogram takes a tenth of a millisecond to write: calls go in between.
@@ -107,6 +108,7 @@ export class ReplicaExchange implements OnApplicationBootstrap, OnApplicationShu
     for (const upgrade of upgrades) this.learning.ledger.adoptUpgrade(upgrade);
     for (const row of rows) {
       this.learning.ledger.adopt(row);
+      this.learning.thresholds.evidence.adopt(row);
       this.monitor.adopt(row);
       if (row.latency !== undefined) await breathe();
     }

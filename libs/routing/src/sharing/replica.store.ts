@@ -2,7 +2,7 @@ import type { Grade } from '@sluice/kernel';
 
 /** What one replica counted of one subject in one slot of time. Absolute, so that writing it again changes nothing. */
 export interface WindowRow {
-  /** What was counted: `success:["model","grade"]`, `recent:path:direct`, `hour:model:x`. */
+  /** What was counted: `success:["model","grade"]`, `recent:path:direct`, `hour:model:x`, `threshold:epoch:seen:3`. */
   readonly subject: string;
   /** Epoch ms. */
   readonly start: number;
@@ -39,7 +39,7 @@ export abstract class ReplicaStore {
   abstract pull(replica: string, since: number): Promise<Pulled>;
   /** Keeps the upgrade, unless another replica's holds already. */
   abstract upgrade(upgrade: Upgrade): Promise<void>;
-  /** Forgets slots that began before, epoch ms. */
+  /** Forgets slots that began before, epoch ms; evidence for thresholds has no slots and is kept for 90 days. */
   abstract forget(before: number): Promise<void>;
 }
 

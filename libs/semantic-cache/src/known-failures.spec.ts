@@ -66,6 +66,18 @@ describe('what caches are known to get wrong', () => {
     expect((await world.send(ask(LOCK, as({ tenant: 'globex' })))).fact?.verdict).toBe('miss');
   });
 
+  it('over-isolation: `global` serves every tenant, in every tier, because the operator said so', async () => {
+    const world = await CacheWorld.open({ cache: { scope: 'global' } });
+    await world.send(ask(RESET));
+    const globex = as({ tenant: 'globex', id: 'bob' });
+    expect((await world.send(ask(RESET, globex))).fact).toMatchObject({ verdict: 'hit' });
+    expect((await world.send(ask(REWORDED, globex))).fact).toMatchObject({ verdict: 'semantic' });
+    const stored = JSON.stringify([[...world.keyv.rows], [...world.points.points.values()]]);
+    // Clearing one tenant's entries must not touch what belongs to all.
+    expect(stored).toContain('*:default:small');
+    expect(stored).not.toContain('acme:');
+  });
+
   it('leak: a model reserved for a tier does not leak through a shared scope', async () => {
     const world = await CacheWorld.open({
       cache: { scope: 'global' },

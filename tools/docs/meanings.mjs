@@ -105,7 +105,8 @@ const BY_PATH = {
   'cache.semantic.threshold': 'Least score until there is evidence; a caller may only raise it.',
   'cache.semantic.embedder': 'Name from `embedders`.',
   'cache.semantic.maxEntries': 'Entries in the index.',
-  'cache.semantic.targetWrongHits': 'Bound on the wrong share of hits that the controller keeps; 1 for none.',
+  'cache.semantic.targetWrongHits':
+    'Bound on the wrong share of hits that the controller keeps; 1 for none.',
   'cache.semantic.shadowRate': 'Share of hits that is asked again in the background.',
   'cache.semantic.timeout': 'Longest time the look-up may hold an answer back.',
   'cache.semantic.judge': 'Model that judges what a comparison cannot; none when left out.',

@@ -252,6 +252,29 @@ describe('the token limits interceptor', () => {
     expect(await books(w)).toEqual(charged(20, 30));
   });
 
+  it('frees nothing that was spent when the clock is set back, and charges nothing twice', async () => {
+    const w = spendWorld({ policies: POLICIES });
+    w.clock.set(Date.UTC(2026, 0, 20, 12));
+    const spend = async () => {
+      const reply = await w.limits.around(callOf(10, { maxTokens: 50 }), async (call) => {
+        await call.hold.cover(small);
+        w.clock.set(Date.UTC(2026, 0, 20, 11));
+        return answered(bill(10, 10, 30));
+      });
+      reply.take();
+    };
+    await spend();
+    expect(await books(w)).toEqual(charged(20, 30));
+    await spend();
+    expect(await books(w)).toEqual(charged(40, 60));
+    // A day back: another day's tokens, but the same month's money.
+    w.clock.set(Date.UTC(2026, 0, 19, 11));
+    expect(await books(w)).toEqual({ ...charged(40, 60), 'tokens/day': [0, 0] });
+    w.clock.set(Date.UTC(2026, 0, 20, 11));
+    await w.engine.sweep();
+    expect(await books(w)).toEqual(charged(40, 60));
+  });
+
   it('refuses a second reservation of an ended call', async () => {
     const w = spendWorld({ policies: POLICIES });
     const call = callOf(1);

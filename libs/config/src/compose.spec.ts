@@ -135,6 +135,10 @@ describe('references within sluice.yaml', () => {
       { routing: { weights: { cost: 0, latency: 0, success: 0, load: 0, affinity: 0 } } },
       /^routing\.weights: found only zeros/,
     ],
+    [
+      { routing: { keywords: { simple: ['what is'], complex: ['What is '] } } },
+      /^routing\.keywords\.complex\[0\]: found "What is ", which is a keyword of simple, too/,
+    ],
     [{ routing: { breaker: { reset: '10m' } } }, /^routing\.breaker\.reset: found 600000/],
     [
       { experiments: [{ id: 'x', split: { routed: 0.6 } }] },

@@ -100,6 +100,19 @@ function checkRouting({ routing }: SluiceConfig, report: Report): void {
   if (Object.values(routing.weights).every((weight) => weight === 0)) {
     report(['routing', 'weights'], 'found only zeros; expected at least one weight above 0');
   }
+  const grades = new Map<string, string>();
+  for (const [grade, words] of Object.entries(routing.keywords)) {
+    words.forEach((word, i) => {
+      const key = word.trim().toLowerCase();
+      const other = grades.get(key) ?? grade;
+      grades.set(key, other);
+      if (other === grade) return;
+      report(
+        ['routing', 'keywords', grade, i],
+        `found "${word}", which is a keyword of ${other}, too; allowed: one grade a keyword`,
+      );
+    });
+  }
   mustNotExceed(
     [routing.breaker.reset, routing.breaker.maxReset],
     [['routing', 'breaker', 'reset'], 'maxReset (milliseconds)'],

@@ -10,7 +10,7 @@ export async function launch(): Promise<void> {
   try {
     await become();
   } catch (error) {
-    process.stderr.write(`${startFailure(error, process.env)}\n`);
+    process.stderr.write(`${startFailure(error)}\n`);
     // Whatever was opened on the way, an embedded server above all, must not keep the process alive.
     process.exit(1);
   }

@@ -12,7 +12,7 @@ export async function start(): Promise<void> {
   try {
     await run();
   } catch (error) {
-    process.stderr.write(`${startFailure(error, process.env)}\n`);
+    process.stderr.write(`${startFailure(error)}\n`);
     process.exit(1);
   }
 }

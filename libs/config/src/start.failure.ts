@@ -15,7 +15,7 @@ const HINTS: Readonly<Record<string, string>> = {
 const PLAIN = ['EmbeddedPostgresError'];
 
 /** Why a process could not start, as text for standard error; faults of our own keep their stack. No secrets. */
-export function startFailure(error: unknown, env: NodeJS.ProcessEnv): string {
+export function startFailure(error: unknown, env: NodeJS.ProcessEnv = process.env): string {
   return withoutSecrets(text(error), environmentSecrets(env));
 }
 

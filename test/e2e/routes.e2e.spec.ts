@@ -47,6 +47,22 @@ describe('the routes', () => {
     }
   });
 
+  it('of administrators that concern every tenant refuse the administrator of one', async () => {
+    const key = await gateway.createKey('paid', { tenant: 'acme', scopes: ['admin'] });
+    const headers = { authorization: `Bearer ${key}` };
+    // These bind every query to the caller's own tenant, as their own tests show.
+    const own = /^\w+ \/v1\/admin\/(keys|usage|callers)\b/;
+    for (const route of mapped().filter((r) => r.includes('/admin/') && !own.test(r))) {
+      const [method = '', path = ''] = route.split(' ');
+      const url = gateway.url + path.replaceAll(/\{\w+\}/g, 'x');
+      const answer = await fetch(url, { method: method.toUpperCase(), headers });
+      expect([route, answer.status]).toEqual([route, 403]);
+      await answer.text();
+    }
+    expect((await fetch(`${gateway.url}/v1/admin/keys`, { headers })).status).toBe(200);
+    expect((await fetch(`${gateway.url}/v1/admin/usage`, { headers })).status).toBe(200);
+  });
+
   it('that are open need no key and are never limited', async () => {
     for (const path of ['/health', '/health/live', '/health/ready', '/metrics']) {
       const answers = await Promise.all(

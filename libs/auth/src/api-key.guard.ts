@@ -1,6 +1,6 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { GatewayError, isAdmin, type Caller } from '@sluice/kernel';
+import { GatewayError, isAdmin, isOperator, type Caller } from '@sluice/kernel';
 import { ACCESS, type Access } from './access.decorator.js';
 import { CallerIdentifier, type IdentitySource } from './caller.identifier.js';
 import { unauthorized } from './presented-credential.js';
@@ -46,13 +46,20 @@ export class ApiKeyGuard implements CanActivate {
 }
 
 function admit(request: GuardedRequest, caller: Caller, access: Access): true {
-  if (access === 'admin' && !isAdmin(caller)) {
+  const refusal = refusalOf(caller, access);
+  if (refusal !== undefined) {
     if (caller.kind === 'anonymous')
       throw unauthorized('An API key with the admin scope is required.');
-    throw new GatewayError('forbidden', 'This needs a key with the admin scope.', {
-      shouldRetry: false,
-    });
+    throw new GatewayError('forbidden', refusal, { shouldRetry: false });
   }
   request.caller = caller;
   return true;
+}
+
+function refusalOf(caller: Caller, access: Access): string | undefined {
+  if (access !== 'admin' && access !== 'tenant-admin') return undefined;
+  if (!isAdmin(caller)) return 'This needs a key with the admin scope.';
+  return access === 'admin' && !isOperator(caller)
+    ? 'This concerns every tenant: it needs a key with the admin scope in the tenant "default".'
+    : undefined;
 }

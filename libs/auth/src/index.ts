@@ -1,4 +1,4 @@
-export { AdminOnly, Public } from './access.decorator.js';
+export { AdminOnly, Public, TenantAdmin } from './access.decorator.js';
 export { ApiKeyGuard } from './api-key.guard.js';
 export { AuditLog, type Deed } from './audit.log.js';
 export { AuthModule } from './auth.module.js';

@@ -17,6 +17,14 @@ export function isAdmin(caller: Caller): boolean {
   return caller.scopes.includes(ADMIN_SCOPE);
 }
 
+/** The tenant whose administrators run the gateway itself. */
+export const OPERATOR_TENANT = 'default';
+
+/** Whether `caller` runs the gateway: administrators of other tenants rule over their tenant alone. */
+export function isOperator(caller: Caller): boolean {
+  return isAdmin(caller) && caller.tenant === OPERATOR_TENANT;
+}
+
 /** Identity of work the gateway does on its own account: warming, shadow checks, probes. */
 export const SYSTEM_CALLER: Caller = Object.freeze({
   tenant: 'default',

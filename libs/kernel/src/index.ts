@@ -8,7 +8,15 @@ export {
 } from './money.js';
 export { NO_USAGE, addUsage, usage, type Usage } from './usage.js';
 export { BackOff, type BackOffBounds } from './back-off.js';
-export { ADMIN_SCOPE, SYSTEM_CALLER, isAdmin, type Caller, type CallerKind } from './caller.js';
+export {
+  ADMIN_SCOPE,
+  OPERATOR_TENANT,
+  SYSTEM_CALLER,
+  isAdmin,
+  isOperator,
+  type Caller,
+  type CallerKind,
+} from './caller.js';
 export { Clock, ManualClock, SystemClock } from './clock.js';
 export { randomToken, uuidv7 } from './ids.js';
 export {

@@ -11,7 +11,7 @@ import { RateLimitsController } from './rate-limits.controller.js';
 import { RoutingController } from './routing.controller.js';
 import { UsageController } from './usage.controller.js';
 
-/** Everything under /v1/admin. Each says `@AdminOnly()`; a test walks all routes. */
+/** Everything under /v1/admin. Each says `@AdminOnly()` or `@TenantAdmin()`; a test walks all routes. */
 export const ADMIN_CONTROLLERS: Type[] = [
   AlertsController,
   BudgetsController,

@@ -11,14 +11,14 @@ import {
   Req,
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { AdminOnly, KeyService, type KeyView } from '@sluice/auth';
+import { TenantAdmin, KeyService, type KeyView } from '@sluice/auth';
 import { keysContract } from '@sluice/contracts';
 import { checked } from '../http/checked.js';
 import { callerOf } from '../http/request-state.js';
 
 /** API keys. Administrators of another tenant than `default` see and change their own tenant's alone. */
 @Controller('v1/admin/keys')
-@AdminOnly()
+@TenantAdmin()
 export class KeysController {
   constructor(private readonly keys: KeyService) {}
 

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { Controller, Delete, Get, Param, Query, Req, StreamableFile } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { AdminOnly, AuditLog } from '@sluice/auth';
-import { Clock, GatewayError, type Caller } from '@sluice/kernel';
+import { TenantAdmin, AuditLog } from '@sluice/auth';
+import { OPERATOR_TENANT, Clock, GatewayError, type Caller } from '@sluice/kernel';
 import { CallerErasure, FILTERS, UsageExport, UsageQueries, type Filter } from '@sluice/usage';
 import { checked } from '../http/checked.js';
 import { callerOf } from '../http/request-state.js';
@@ -18,11 +18,10 @@ import { usageReportJson } from './usage.json.js';
 import { usageRange } from './usage.range.js';
 
 /** The tenant whose administrators run the gateway and may look at the others. */
-const OPERATOR_TENANT = 'default';
 
 /** What calls have cost and who made them, for one tenant at a time: the administrator's own when none is named. */
 @Controller('v1/admin')
-@AdminOnly()
+@TenantAdmin()
 export class UsageController {
   constructor(
     private readonly queries: UsageQueries,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
 import type { Queryable } from '@sluice/database';
-import { Clock, GatewayError, uuidv7, type Caller } from '@sluice/kernel';
+import { OPERATOR_TENANT, Clock, GatewayError, uuidv7, type Caller } from '@sluice/kernel';
 import { generateApiKey, keyHint, KeyHasher } from '../api-key.js';
 import { AuditLog } from '../audit.log.js';
 import type { KeyRecord, KeyScope } from '../persistence/key.record.js';
@@ -10,7 +10,6 @@ import { claimPepper } from '../persistence/pepper.mark.js';
 import { hasTier, tierNames } from '../tier.js';
 import { KeyVerifier } from './key.verifier.js';
 
-const OPERATOR_TENANT = 'default';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export interface NewKey {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
 import { startGateway, upstreamConfig, type GatewayProcess } from '../gateway/gateway-process.js';
+import { chatAnswer, responsesAnswer, type Said } from '../upstream/answer-fixtures.js';
 import { ScriptedUpstream, type Script } from '../upstream/scripted-upstream.js';
 import { framingOf } from '../dialects/framing.js';
 import { golden } from '../dialects/golden.js';
@@ -185,6 +186,61 @@ describe('the openai SDK sees the same through the gateway as directly', () => {
     upstream.always({ sse: frames, frameDelayMs: 20, cutAfterBytes: 700 });
     const stream = await through.chat.completions.create({ model, messages, stream: true });
     await expect(collect(stream)).rejects.toThrow();
+  });
+});
+
+/** The same words on both routes: the gateway asks this upstream through Chat Completions. */
+function saysOnBoth(said: Said): void {
+  upstream.always(({ path, json }) => {
+    const told = path.endsWith('/responses') ? responsesAnswer(said) : chatAnswer(said);
+    return json.stream === true ? told.streamed : told.whole;
+  });
+}
+
+describe('the openai SDK sees in responses the same through the gateway as directly', () => {
+  const asked = {
+    model,
+    input: 'hi',
+    tools: [{ type: 'function' as const, name: 'weather', parameters: {}, strict: false }],
+  };
+  const told = ({ status, output, output_text: text, usage }: OpenAI.Responses.Response) => ({
+    status,
+    text,
+    calls: output.flatMap((item) =>
+      item.type === 'function_call'
+        ? [{ id: item.call_id, name: item.name, arguments: item.arguments, status: item.status }]
+        : [],
+    ),
+    usage,
+  });
+  const said: Said = {
+    text: 'Looking it up.',
+    calls: [{ id: 'call_Oslo', name: 'weather', input: { city: 'Oslo' } }],
+  };
+
+  it.each([
+    ['a text', { text: 'Good day.' }],
+    ['calls of tools', said],
+  ])('in %s', async (_, words) => {
+    saysOnBoth(words);
+    const expected = told(await direct.responses.create(asked));
+    expect(told(await through.responses.create(asked))).toEqual(expected);
+    expect(expected.text).toBe(words.text);
+  });
+
+  it('in a stream, event by event and assembled', async () => {
+    saysOnBoth(said);
+    const [expected, got] = await Promise.all(
+      [direct, through].map(async (client) => {
+        const stream = client.responses.stream(asked);
+        const deltas = (await collect(stream)).flatMap((event) =>
+          'delta' in event ? [`${event.type} ${event.delta}`] : [],
+        );
+        return { deltas, ...told(await stream.finalResponse()) };
+      }),
+    );
+    expect(got).toEqual(expected);
+    expect(expected!.deltas).toContain('response.output_text.delta Looking');
   });
 });
 

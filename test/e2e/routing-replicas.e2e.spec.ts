@@ -72,3 +72,45 @@ describe('a flag that is set on one replica', () => {
     expect(up.requests[2]!.headers.connection).toBe('close');
   });
 });
+
+describe('what one replica saw and heard', () => {
+  const callsOf = async (replica: GatewayProcess): Promise<number> => {
+    const answer = await fetch(`${replica.url}/v1/admin/performance`, { headers: admin(replica) });
+    return ((await answer.json()) as { paths: { direct: { calls: number } } }).paths.direct.calls;
+  };
+
+  it('the other one knows, and a restart does not forget', async () => {
+    const [a, b] = replicas as [GatewayProcess, GatewayProcess];
+    const before = await callsOf(b);
+    for (let i = 0; i < 5; i++) await ask(a);
+    await until(async () => (await callsOf(b)) >= before + 5);
+    // Stopped before its next exchange would come round.
+    await ask(b);
+    await b.stop();
+    replicas[1] = await start();
+    expect(await callsOf(replicas[1])).toBeGreaterThanOrEqual(before + 6);
+  });
+
+  it('feedback may go to the other one, once', async () => {
+    const [a, b] = replicas as [GatewayProcess, GatewayProcess];
+    const answer = await fetch(`${a.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: admin(a),
+      body: JSON.stringify({ model: 'auto', messages: [{ role: 'user', content: 'What is it?' }] }),
+    });
+    await answer.text();
+    const judge = async (replica: GatewayProcess) =>
+      (
+        await fetch(`${replica.url}/v1/feedback`, {
+          method: 'POST',
+          headers: admin(replica),
+          body: JSON.stringify({
+            request_id: answer.headers.get('x-request-id'),
+            rating: 'down',
+          }),
+        })
+      ).status;
+    await until(async () => (await judge(b)) === 200);
+    expect(await judge(a)).toBe(409);
+  });
+});

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
+import { ENVIRONMENT, NODE_ARGUMENTS } from './process-settings.mjs';
 
 const [app = 'gateway', ...rest] = process.argv.slice(2);
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -12,14 +13,15 @@ const { written, total } = await build();
 if (written > 0) process.stderr.write(`Built ${written} of ${total} files.\n`);
 
 const args = [
-  '--disable-warning=ExperimentalWarning',
+  ...NODE_ARGUMENTS,
   ...(existsSync(`${root}.env`) ? ['--env-file=.env'] : []),
   `${root}dist/${app.includes('/') ? app : `apps/${app}/src/main`}.js`,
   ...rest,
 ];
+const env = { ...ENVIRONMENT, ...process.env };
 process.chdir(root);
 if (process.platform === 'win32' || process.execve === undefined) {
-  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  const child = spawn(process.execPath, args, { stdio: 'inherit', env });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => {
@@ -28,5 +30,5 @@ if (process.platform === 'win32' || process.execve === undefined) {
 } else {
   // In place of this process: signals reach the gateway, and the compiler's memory is given back.
   process.removeAllListeners('warning');
-  process.execve(process.execPath, [process.execPath, ...args], process.env);
+  process.execve(process.execPath, [process.execPath, ...args], env);
 }

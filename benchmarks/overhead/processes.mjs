@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ENVIRONMENT, NODE_ARGUMENTS } from '../../tools/process-settings.mjs';
 
 const CLOCK_TICKS_PER_SECOND = 100;
 
@@ -47,9 +48,11 @@ export async function startGateway({ config, policies, env = {}, nodeArgs = [], 
   const port = await freePort();
   const adminKey = `sk-sluice-${'b'.repeat(43)}`;
   const started = performance.now();
-  const child = spawn(process.execPath, [...nodeArgs, 'dist/apps/gateway/src/main.js'], {
+  const args = [...NODE_ARGUMENTS, ...nodeArgs];
+  const child = spawn(process.execPath, [...args, 'dist/apps/gateway/src/main.js'], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
+      ...ENVIRONMENT,
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       PORT: String(port),

@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads';
 
+const YOUNG_MB = 2;
+
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -73,6 +75,8 @@ export class WorkerThread {
     const worker = new Worker(new URL(`${this.file}.${ending}`, this.base), {
       workerData: this.data,
       execArgv: [],
+      // It moves rows, it does not build objects: V8's default of 16 MB would only sit there, in each thread.
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
     });
     // A cache must not keep the process alive.
     worker.unref();

@@ -90,7 +90,9 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     this.#open();
     if (this.#settings.enabled && this.#settings.l2.enabled) {
-      this.deferred.run('open second cache tier', () => this.second.open());
+      // Now, not in a later turn: the first look-up must know that the tier is being opened.
+      const opening = this.second.open();
+      this.deferred.run('open second cache tier', () => opening);
     }
   }
 

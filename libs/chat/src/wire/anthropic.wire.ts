@@ -2,8 +2,8 @@ import type { ChatCall, ChatMessage, GatewayError, Prompt } from '@sluice/kernel
 import { anthropicError, formatMessages } from './anthropic.format.js';
 import { parseMessagesBody } from './anthropic.parse.js';
 import { AnthropicStream } from './anthropic.stream.js';
-import { bodyOf, optionalBoolean, optionalString } from './field.check.js';
-import { WireDialect, type ParsedBody, type WireStream } from './wire-dialect.js';
+import { bodyOf, optionalString } from './field.check.js';
+import { WireDialect, parsedBody, type ParsedBody, type WireStream } from './wire-dialect.js';
 
 /** The body of `/v1/messages/count_tokens`: a message body that asks for no answer. */
 export function parseCountBody(value: unknown): {
@@ -24,13 +24,8 @@ export class AnthropicWire extends WireDialect {
   parse(value: unknown): ParsedBody {
     const body = bodyOf(value);
     const prompt = parseMessagesBody(body, { maxTokens: true });
-    return {
-      model: optionalString(body, 'model') ?? '',
-      stream: optionalBoolean(body, 'stream') ?? false,
-      // Messages streams always report usage.
-      includeUsage: true,
-      prompt: () => prompt,
-    };
+    // Messages streams always report usage.
+    return parsedBody(body, true, prompt);
   }
 
   format(message: ChatMessage): Record<string, unknown> {

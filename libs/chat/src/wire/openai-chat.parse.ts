@@ -6,8 +6,6 @@ import type {
   ReasoningPart,
   ResponseFormat,
   Role,
-  Tool,
-  ToolChoice,
   ToolResultPart,
 } from '@sluice/kernel';
 import {
@@ -19,7 +17,6 @@ import {
   optionalNumber,
   optionalObject,
   optionalString,
-  optionalStrings,
   requireArray,
   requireObject,
   requireOneOf,
@@ -27,15 +24,9 @@ import {
   untranslatedFields,
   type Json,
 } from './field.check.js';
-import { cacheMark, contentPart } from './openai-content.parse.js';
-
-/** What a wire dialect accepts at most. */
-export interface WireLimits {
-  /** Most choices (`n`) that one call may ask for. */
-  readonly choices: number;
-}
-
-export const DEFAULT_WIRE_LIMITS: WireLimits = { choices: 128 };
+import { contentPart } from './openai-content.parse.js';
+import { SAMPLING_FIELDS, samplingOf, type WireLimits } from './openai-sampling.parse.js';
+import { parseToolChoice, parseTools } from './openai-tools.parse.js';
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'] as const;
 export const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
@@ -43,16 +34,7 @@ export const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'ma
 /** Translated, or without effect on what is answered (where it is stored, how it is billed or traced). */
 const KNOWN = new Set([
   ...['model', 'messages', 'stream', 'stream_options', 'max_tokens', 'max_completion_tokens'],
-  ...[
-    'temperature',
-    'top_p',
-    'top_k',
-    'n',
-    'stop',
-    'seed',
-    'frequency_penalty',
-    'presence_penalty',
-  ],
+  ...[...SAMPLING_FIELDS, 'top_k'],
   ...['logprobs', 'top_logprobs', 'tools', 'tool_choice', 'parallel_tool_calls', 'response_format'],
   ...['reasoning_effort', 'user', 'metadata', 'store', 'service_tier', 'prompt_cache_key'],
   ...['prompt_cache_retention', 'prompt_cache_options', 'safety_identifier', 'prediction'],
@@ -64,7 +46,7 @@ export function parseChatBody(body: Json, limits: WireLimits): Prompt {
     (field) => !isInert(field, body[field]),
   );
   const messages = parseMessages(body, untranslated);
-  const tools = parseTools(body, untranslated);
+  const tools = parseTools(body, 'nested', untranslated);
   const maxCompletion = optionalNumber(body, 'max_completion_tokens', { min: 1, integer: true });
   const maxTokens = optionalNumber(body, 'max_tokens', { min: 1, integer: true });
   const effort = body.reasoning_effort ?? undefined;
@@ -75,20 +57,14 @@ export function parseChatBody(body: Json, limits: WireLimits): Prompt {
   return compact({
     messages,
     tools,
-    toolChoice: parseToolChoice(body, tools, untranslated),
+    toolChoice: parseToolChoice(body, tools, 'nested', untranslated),
     parallelToolCalls: optionalBoolean(body, 'parallel_tool_calls'),
     responseFormat: parseResponseFormat(body),
     reasoning,
     maxTokens: maxCompletion ?? maxTokens,
-    temperature: optionalNumber(body, 'temperature', { min: 0, max: 2 }),
-    topP: optionalNumber(body, 'top_p', { min: 0, max: 1 }),
+    ...samplingOf(body, limits),
     // Not OpenAI's own, but many compatible servers take it.
     topK: optionalNumber(body, 'top_k', { min: -1, integer: true }),
-    stop: optionalStrings(body, 'stop', 16),
-    seed: optionalNumber(body, 'seed', { min: Number.MIN_SAFE_INTEGER, integer: true }),
-    n: optionalNumber(body, 'n', { min: 1, max: limits.choices, integer: true }),
-    frequencyPenalty: optionalNumber(body, 'frequency_penalty', { min: -2, max: 2 }),
-    presencePenalty: optionalNumber(body, 'presence_penalty', { min: -2, max: 2 }),
     logprobs: optionalBoolean(body, 'logprobs'),
     topLogprobs: optionalNumber(body, 'top_logprobs', { min: 0, max: 20, integer: true }),
     user: optionalString(body, 'user') ?? optionalString(body, 'safety_identifier'),
@@ -213,60 +189,6 @@ function assistantParts(message: Json, at: string, untranslated: string[]): Part
     if (message[key] !== undefined && message[key] !== null) untranslated.push(`${at}.${key}`);
   }
   return parts;
-}
-
-function parseTools(body: Json, untranslated: string[]): readonly Tool[] | undefined {
-  const raw = optionalArray(body, 'tools');
-  if (raw === undefined) return undefined;
-  const tools: Tool[] = [];
-  for (const [i, item] of raw.entries()) {
-    const at = `tools[${i}]`;
-    const tool = requireObject(item, at);
-    if (tool.type !== 'function') {
-      requireString(tool.type, `${at}.type`);
-      untranslated.push(at);
-      continue;
-    }
-    const fn = requireObject(tool.function, `${at}.function`);
-    tools.push(
-      compact({
-        name: requireString(fn.name, `${at}.function.name`),
-        description: optionalString(fn, 'description', `${at}.function.`),
-        parameters: optionalObject(fn, 'parameters', `${at}.function.`),
-        strict: optionalBoolean(fn, 'strict', `${at}.function.`),
-        cache: cacheMark(tool),
-      }),
-    );
-  }
-  return tools.length === 0 ? undefined : tools;
-}
-
-function parseToolChoice(
-  body: Json,
-  tools: readonly Tool[] | undefined,
-  untranslated: string[],
-): ToolChoice | undefined {
-  const choice = body.tool_choice ?? undefined;
-  if (choice === undefined) return undefined;
-  if (typeof choice === 'string') {
-    const type = requireOneOf(choice, ['auto', 'none', 'required'], 'tool_choice');
-    if (type === 'required' && optionalArray(body, 'tools') === undefined) {
-      throw invalid('tool_choice', "'tool_choice' is only allowed when 'tools' are given.");
-    }
-    return { type };
-  }
-  const named = requireObject(choice, 'tool_choice');
-  if (named.type !== 'function') {
-    requireString(named.type, 'tool_choice.type');
-    untranslated.push('tool_choice');
-    return undefined;
-  }
-  const fn = requireObject(named.function, 'tool_choice.function');
-  const name = requireString(fn.name, 'tool_choice.function.name');
-  if (tools?.some((tool) => tool.name === name) !== true) {
-    throw invalid('tool_choice.function.name', 'The chosen tool is not among the given tools.');
-  }
-  return { type: 'tool', name };
 }
 
 function parseResponseFormat(body: Json): ResponseFormat | undefined {

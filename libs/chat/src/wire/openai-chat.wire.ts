@@ -1,16 +1,11 @@
-import type { ChatCall, ChatMessage, GatewayError } from '@sluice/kernel';
-import {
-  bodyOf,
-  optionalBoolean,
-  optionalObject,
-  optionalString,
-  type Json,
-} from './field.check.js';
+import type { ChatCall, ChatMessage, DialectName, GatewayError } from '@sluice/kernel';
+import { bodyOf, optionalBoolean, optionalObject, type Json } from './field.check.js';
 import { formatChat } from './openai-chat.format.js';
-import { DEFAULT_WIRE_LIMITS, parseChatBody, type WireLimits } from './openai-chat.parse.js';
+import { parseChatBody } from './openai-chat.parse.js';
+import { DEFAULT_WIRE_LIMITS, type WireLimits } from './openai-sampling.parse.js';
 import { OpenAiChatStream } from './openai-chat.stream.js';
 import { openAiError } from './openai-error.format.js';
-import { WireDialect, type ParsedBody, type WireStream } from './wire-dialect.js';
+import { WireDialect, parsedBody, type ParsedBody, type WireStream } from './wire-dialect.js';
 
 /** `stream_options.include_usage`, as all OpenAI routes but Responses know it. */
 export function includeUsage(body: Json): boolean {
@@ -21,7 +16,7 @@ export function includeUsage(body: Json): boolean {
 
 /** OpenAI Chat Completions. */
 export class OpenAiChatWire extends WireDialect {
-  readonly name = 'openai-chat';
+  readonly name: DialectName = 'openai-chat';
 
   constructor(private readonly limits: WireLimits = DEFAULT_WIRE_LIMITS) {
     super();
@@ -29,17 +24,11 @@ export class OpenAiChatWire extends WireDialect {
 
   parse(value: unknown): ParsedBody {
     const body = bodyOf(value);
-    // Translated at once: checking and translating walk the same fields, and nearly every call needs both.
     const prompt = parseChatBody(body, this.limits);
-    return {
-      model: optionalString(body, 'model') ?? '',
-      stream: optionalBoolean(body, 'stream') ?? false,
-      includeUsage: includeUsage(body),
-      prompt: () => prompt,
-    };
+    return parsedBody(body, includeUsage(body), prompt);
   }
 
-  format(message: ChatMessage): Record<string, unknown> {
+  format(message: ChatMessage, _call: ChatCall): Record<string, unknown> {
     return formatChat(message);
   }
 

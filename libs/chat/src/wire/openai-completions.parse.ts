@@ -5,28 +5,27 @@ import {
   optionalBoolean,
   optionalNumber,
   optionalString,
-  optionalStrings,
   requireArray,
   requireString,
   untranslatedFields,
   type Json,
 } from './field.check.js';
-import type { WireLimits } from './openai-chat.parse.js';
+import { SAMPLING_FIELDS, samplingOf, type WireLimits } from './openai-sampling.parse.js';
 
 const KNOWN = new Set([
-  ...['model', 'prompt', 'stream', 'stream_options', 'max_tokens', 'temperature', 'top_p', 'n'],
-  ...['stop', 'seed', 'frequency_penalty', 'presence_penalty', 'logprobs', 'echo', 'user'],
+  ...['model', 'prompt', 'stream', 'stream_options', 'max_tokens', ...SAMPLING_FIELDS],
+  ...['logprobs', 'echo', 'user'],
 ]);
 /** What the API documents for a missing `max_tokens`. */
 const DEFAULT_MAX_TOKENS = 16;
 
 /** Legacy completions body → neutral form: the prompt becomes one user message. */
 export function parseCompletionsBody(body: Json, limits: WireLimits): Prompt {
-  const n = optionalNumber(body, 'n', { min: 1, max: limits.choices, integer: true });
+  const sampling = samplingOf(body, limits);
   const untranslated: string[] = untranslatedFields(body, KNOWN).filter((field) => {
     const value = body[field];
     if (field === 'suffix') return value !== '';
-    if (field === 'best_of') return value !== (n ?? 1);
+    if (field === 'best_of') return value !== (sampling.n ?? 1);
     return !(typeof value === 'object' && value !== null && Object.keys(value).length === 0);
   });
   optionalBoolean(body, 'echo');
@@ -35,13 +34,7 @@ export function parseCompletionsBody(body: Json, limits: WireLimits): Prompt {
   return compact({
     messages: [{ role: 'user' as const, parts: [{ type: 'text' as const, text }] }],
     maxTokens: optionalNumber(body, 'max_tokens', { min: 1, integer: true }) ?? DEFAULT_MAX_TOKENS,
-    temperature: optionalNumber(body, 'temperature', { min: 0, max: 2 }),
-    topP: optionalNumber(body, 'top_p', { min: 0, max: 1 }),
-    n,
-    stop: optionalStrings(body, 'stop', 16),
-    seed: optionalNumber(body, 'seed', { min: Number.MIN_SAFE_INTEGER, integer: true }),
-    frequencyPenalty: optionalNumber(body, 'frequency_penalty', { min: -2, max: 2 }),
-    presencePenalty: optionalNumber(body, 'presence_penalty', { min: -2, max: 2 }),
+    ...sampling,
     logprobs: logprobs === undefined ? undefined : true,
     topLogprobs: logprobs,
     user: optionalString(body, 'user'),

@@ -1,12 +1,12 @@
 import type { ChatCall, ChatMessage, GatewayError } from '@sluice/kernel';
-import { bodyOf, optionalBoolean, optionalString } from './field.check.js';
-import { DEFAULT_WIRE_LIMITS, type WireLimits } from './openai-chat.parse.js';
+import { bodyOf } from './field.check.js';
+import { DEFAULT_WIRE_LIMITS, type WireLimits } from './openai-sampling.parse.js';
 import { includeUsage } from './openai-chat.wire.js';
 import { formatCompletion } from './openai-completions.format.js';
 import { parseCompletionsBody } from './openai-completions.parse.js';
 import { OpenAiCompletionsStream } from './openai-completions.stream.js';
 import { openAiError } from './openai-error.format.js';
-import { WireDialect, type ParsedBody, type WireStream } from './wire-dialect.js';
+import { WireDialect, parsedBody, type ParsedBody, type WireStream } from './wire-dialect.js';
 
 /** OpenAI's legacy completions, answered by chat models. */
 export class OpenAiCompletionsWire extends WireDialect {
@@ -19,12 +19,7 @@ export class OpenAiCompletionsWire extends WireDialect {
   parse(value: unknown): ParsedBody {
     const body = bodyOf(value);
     const prompt = parseCompletionsBody(body, this.limits);
-    return {
-      model: optionalString(body, 'model') ?? '',
-      stream: optionalBoolean(body, 'stream') ?? false,
-      includeUsage: includeUsage(body),
-      prompt: () => prompt,
-    };
+    return parsedBody(body, includeUsage(body), prompt);
   }
 
   format(message: ChatMessage, call: ChatCall): Record<string, unknown> {

@@ -1,7 +1,6 @@
-import type { Prompt, Reasoning, ResponseFormat, Tool, ToolChoice } from '@sluice/kernel';
+import type { Prompt, Reasoning, ResponseFormat } from '@sluice/kernel';
 import {
   compact,
-  invalid,
   optionalArray,
   optionalBoolean,
   optionalNumber,
@@ -15,6 +14,7 @@ import {
 } from './field.check.js';
 import { EFFORTS } from './openai-chat.parse.js';
 import { InputReader } from './openai-responses-input.parse.js';
+import { parseToolChoice, parseTools } from './openai-tools.parse.js';
 
 const KNOWN = new Set([
   ...['model', 'input', 'instructions', 'stream', 'max_output_tokens', 'temperature', 'top_p'],
@@ -42,7 +42,7 @@ export function parseResponsesBody(body: Json): Prompt {
     if (!HARMLESS_INCLUDES.has(what)) untranslated.push(`include[${i}]`);
   }
   const topLogprobs = optionalNumber(body, 'top_logprobs', { min: 0, max: 20, integer: true });
-  const tools = parseTools(body, untranslated);
+  const tools = parseTools(body, 'flat', untranslated);
   return compact({
     messages:
       instructions === undefined || instructions === ''
@@ -52,7 +52,7 @@ export function parseResponsesBody(body: Json): Prompt {
             ...messages,
           ],
     tools,
-    toolChoice: parseToolChoice(body, tools, untranslated),
+    toolChoice: parseToolChoice(body, tools, 'flat', untranslated),
     parallelToolCalls: optionalBoolean(body, 'parallel_tool_calls'),
     responseFormat: parseFormat(body, untranslated),
     reasoning: parseReasoning(body),
@@ -70,52 +70,6 @@ function isInert(field: string, value: unknown): boolean {
   if (field === 'background') return value === false;
   if (field === 'truncation') return value === 'disabled';
   return Array.isArray(value) && value.length === 0;
-}
-
-function parseTools(body: Json, untranslated: string[]): readonly Tool[] | undefined {
-  const raw = optionalArray(body, 'tools');
-  if (raw === undefined) return undefined;
-  const tools: Tool[] = [];
-  for (const [i, item] of raw.entries()) {
-    const at = `tools[${i}]`;
-    const tool = requireObject(item, at);
-    if (requireString(tool.type, `${at}.type`) !== 'function') {
-      untranslated.push(at);
-      continue;
-    }
-    tools.push(
-      compact({
-        name: requireString(tool.name, `${at}.name`),
-        description: optionalString(tool, 'description', `${at}.`),
-        parameters: optionalObject(tool, 'parameters', `${at}.`),
-        strict: optionalBoolean(tool, 'strict', `${at}.`),
-      }),
-    );
-  }
-  return tools.length === 0 ? undefined : tools;
-}
-
-function parseToolChoice(
-  body: Json,
-  tools: readonly Tool[] | undefined,
-  untranslated: string[],
-): ToolChoice | undefined {
-  const choice = body.tool_choice ?? undefined;
-  if (choice === undefined) return undefined;
-  if (typeof choice === 'string') {
-    return { type: requireOneOf(choice, ['auto', 'none', 'required'], 'tool_choice') };
-  }
-  const named = requireObject(choice, 'tool_choice');
-  if (named.type !== 'function') {
-    requireString(named.type, 'tool_choice.type');
-    untranslated.push('tool_choice');
-    return undefined;
-  }
-  const name = requireString(named.name, 'tool_choice.name');
-  if (tools?.some((tool) => tool.name === name) !== true) {
-    throw invalid('tool_choice.name', 'The chosen tool is not among the given tools.');
-  }
-  return { type: 'tool', name };
 }
 
 function parseFormat(body: Json, untranslated: string[]): ResponseFormat | undefined {

@@ -1,12 +1,12 @@
 import type { Caller, ChatCall, ChatMessage, GatewayError, Message } from '@sluice/kernel';
-import { bodyOf, invalid, optionalBoolean, optionalString, requireArray } from './field.check.js';
+import { bodyOf, invalid, optionalString, requireArray } from './field.check.js';
 import { openAiError } from './openai-error.format.js';
 import { formatResponse, responseId } from './openai-responses.format.js';
 import { inputItems } from './openai-responses.items.js';
 import { parseResponsesBody } from './openai-responses.parse.js';
 import { OpenAiResponsesStream } from './openai-responses.stream.js';
 import type { ResponseHistory } from './response-history.js';
-import { WireDialect, type ParsedBody, type WireStream } from './wire-dialect.js';
+import { WireDialect, parsedBody, type ParsedBody, type WireStream } from './wire-dialect.js';
 
 /** OpenAI Responses. */
 export class OpenAiResponsesWire extends WireDialect {
@@ -45,13 +45,8 @@ export class OpenAiResponsesWire extends WireDialect {
       );
     }
     const prompt = parseResponsesBody(body);
-    return {
-      model: optionalString(body, 'model') ?? '',
-      stream: optionalBoolean(body, 'stream') ?? false,
-      // Responses streams always report usage.
-      includeUsage: true,
-      prompt: () => prompt,
-    };
+    // Responses streams always report usage.
+    return parsedBody(body, true, prompt);
   }
 
   format(message: ChatMessage, call: ChatCall): Record<string, unknown> {

@@ -7,6 +7,7 @@ import type {
   GatewayError,
   Prompt,
 } from '@sluice/kernel';
+import { optionalBoolean, optionalString, type Json } from './field.check.js';
 
 /** A request body that was checked. `prompt` translates on first use and must not throw. */
 export interface ParsedBody {
@@ -14,6 +15,16 @@ export interface ParsedBody {
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly prompt: () => Prompt;
+}
+
+/** The facts that every dialect names alike, and the prompt, translated by now: nearly every call needs it. */
+export function parsedBody(body: Json, includeUsage: boolean, prompt: Prompt): ParsedBody {
+  return {
+    model: optionalString(body, 'model') ?? '',
+    stream: optionalBoolean(body, 'stream') ?? false,
+    includeUsage,
+    prompt: () => prompt,
+  };
 }
 
 /**

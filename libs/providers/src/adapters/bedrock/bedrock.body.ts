@@ -11,6 +11,7 @@ import type {
 } from '@aws-sdk/client-bedrock-runtime';
 import type { CacheMark, ChatCall, FilePart, ImagePart, Prompt, Target } from '@sluice/kernel';
 import { Losses } from '../../dialects/losses.js';
+import { thinkingBudget } from '../../dialects/thinking.js';
 import {
   GEMINI_SIGNATURE,
   argumentsObject,
@@ -37,15 +38,6 @@ const IMAGE_FORMATS: Readonly<Record<string, ImageFormat>> = {
   'image/gif': 'gif',
   'image/webp': 'webp',
 };
-const BUDGETS: Readonly<Record<string, number>> = {
-  minimal: 1024,
-  low: 2048,
-  medium: 8192,
-  high: 16_384,
-  xhigh: 24_576,
-  max: 32_000,
-};
-
 const CLAUDE = /(?:^|\.)anthropic\./;
 
 /** The neutral prompt as the input of Converse and ConverseStream. */
@@ -257,11 +249,9 @@ function modelFields(
     else losses.field('topK');
   }
   const { effort, budgetTokens } = prompt.reasoning ?? {};
-  const wanted = budgetTokens ?? (effort === undefined ? undefined : BUDGETS[effort]);
-  if (wanted !== undefined && !claude) losses.field('reasoning');
-  else if (wanted !== undefined) {
-    const budget = Math.min(Math.max(1024, wanted), (prompt.maxTokens ?? Infinity) - 1);
-    if (budget >= 1024) fields.thinking = { type: 'enabled', budget_tokens: budget };
-  }
+  const thinks = budgetTokens !== undefined || (effort !== undefined && effort !== 'none');
+  if (thinks && !claude) losses.field('reasoning');
+  const budget = claude ? thinkingBudget(prompt) : undefined;
+  if (budget !== undefined) fields.thinking = { type: 'enabled', budget_tokens: budget };
   return Object.keys(fields).length === 0 ? undefined : fields;
 }

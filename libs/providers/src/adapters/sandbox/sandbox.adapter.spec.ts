@@ -159,7 +159,7 @@ describe('the sandbox', () => {
   it('is quick by itself', async () => {
     const started = performance.now();
     await message({ text: 'quick' });
-    expect(performance.now() - started).toBeLessThan(250);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
   it('fails as told', async () => {
     expect(await failure(message({ text: '[[sandbox fail=429]]' }))).toMatchObject({

@@ -1,5 +1,6 @@
 import type { ChatCall, FilePart, ImagePart, Part, Prompt, Target, Tool } from '@sluice/kernel';
 import { Losses } from '../losses.js';
+import { MIN_THINKING, thinkingBudget } from '../thinking.js';
 import {
   GEMINI_SIGNATURE,
   argumentsObject,
@@ -12,17 +13,8 @@ type Json = Record<string, unknown>;
 
 /** When neither the caller nor the configuration says how much may be written. */
 const DEFAULT_MAX_TOKENS = 4096;
-const MIN_THINKING = 1024;
 /** Models that take an effort; older ones take a budget of tokens. */
 const ADAPTIVE = /claude-[a-z]+-(?:4-[6-9]|[5-9])(?!\d)/;
-const BUDGETS: Readonly<Record<string, number>> = {
-  minimal: 1024,
-  low: 2048,
-  medium: 8192,
-  high: 16_384,
-  xhigh: 24_576,
-  max: 32_000,
-};
 
 /** The neutral prompt as a Messages body. */
 export function messagesBody(call: ChatCall, target: Target): Json {
@@ -69,19 +61,14 @@ interface Thinking {
   readonly budget?: number;
 }
 
-function thinkingOf({ reasoning, maxTokens }: Prompt, target: Target): Thinking {
-  if (reasoning === undefined) return {};
-  const { effort, budgetTokens } = reasoning;
+function thinkingOf(prompt: Prompt, target: Target): Thinking {
+  const { effort, budgetTokens } = prompt.reasoning ?? {};
   if (effort === 'none') return { config: { type: 'disabled' } };
   if (effort !== undefined && budgetTokens === undefined && ADAPTIVE.test(target.upstream)) {
     return { config: { type: 'adaptive' }, effort: effort === 'minimal' ? 'low' : effort };
   }
-  const wanted = budgetTokens ?? (effort === undefined ? undefined : BUDGETS[effort]);
-  if (wanted === undefined) return {};
-  // The caller's bound on all tokens holds for thinking too; where it leaves no room, nothing is thought.
-  const budget = Math.min(Math.max(MIN_THINKING, wanted), (maxTokens ?? Infinity) - 1);
-  if (budget < MIN_THINKING) return {};
-  return { config: { type: 'enabled', budget_tokens: budget }, budget };
+  const budget = thinkingBudget(prompt);
+  return budget === undefined ? {} : { config: { type: 'enabled', budget_tokens: budget }, budget };
 }
 
 /** `max_tokens` is required, and must leave room behind the thinking. */

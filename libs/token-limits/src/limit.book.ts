@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { bounded } from './bounded.cache.js';
 import type { Limit } from './scopes/limit.js';
 import type { Standing } from './ledger/spend.ledger.js';
 
@@ -19,7 +20,7 @@ export interface Entry {
  */
 @Injectable()
 export class LimitBook {
-  readonly #entries = new LRUCache<string, Entry>({ max: 50_000 });
+  readonly #entries = new LRUCache<string, Entry>(bounded(50_000));
   readonly #system = new Map<string, Entry>();
 
   /** Notes which limit a counter counts for. */

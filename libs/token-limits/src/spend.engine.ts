@@ -5,6 +5,7 @@ import { Logger } from '@sluice/observability';
 import { RedisConnection, RedisUnavailable } from '@sluice/redis';
 import { AllowanceBank } from './allowance/allowance.bank.js';
 import { AllowanceKeeper } from './allowance/allowance.keeper.js';
+import { bounded } from './bounded.cache.js';
 import { BoundedLedger } from './ledger/bounded.ledger.js';
 import { RedisLedger, type Crossing } from './ledger/redis.ledger.js';
 import type {
@@ -71,7 +72,7 @@ export class SpendEngine {
   #crossings: CrossingWatch = { thresholds: () => [], tell: async () => undefined };
   readonly #observers: ((standings: readonly Standing[]) => void)[] = [];
   /** The limit that was last applied to each counter. */
-  readonly #limits = new LRUCache<string, number>({ max: 200_000 });
+  readonly #limits = new LRUCache<string, number>(bounded(200_000));
   #unsettled: Settlement[] = [];
   #settling: Promise<void> | undefined;
   readonly #timers: NodeJS.Timeout[] = [];

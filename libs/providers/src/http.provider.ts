@@ -32,7 +32,8 @@ export interface HttpProviderConfig {
 /** What all HTTP providers share. */
 export interface HttpProviderNet {
   readonly dns: DnsCache;
-  readonly keepsAlive: () => boolean;
+  /** @param call whose flag is asked */
+  readonly keepsAlive: (call?: ChatCall) => boolean;
 }
 
 /** What an error answer may take of memory. */
@@ -70,7 +71,8 @@ export class HttpProvider extends ProviderAdapter {
     signal: AbortSignal,
   ): Promise<ProviderAnswer> {
     const request = this.dialect.request(call, target);
-    const response = await this.#post(request, call.stream, signal);
+    const how = { stream: call.stream, keepAlive: this.net.keepsAlive(call) };
+    const response = await this.#post(request, how, signal);
     if (response.status >= 300) throw await this.#refusal(response, target);
     const type = one(response.headers['content-type']);
     if (call.stream && type?.startsWith('application/json') !== true) {
@@ -97,7 +99,7 @@ export class HttpProvider extends ProviderAdapter {
         param: 'model',
       });
     }
-    const response = await this.#post(this.dialect.embedding(request, target), false, signal);
+    const response = await this.#post(this.dialect.embedding(request, target), this.#whole, signal);
     if (response.status >= 300) throw await this.#refusal(response, target);
     return this.dialect.embedded(this.#json(await this.#text(response)), request);
   }
@@ -110,9 +112,14 @@ export class HttpProvider extends ProviderAdapter {
     if (request.dialect !== this.dialect.name || this.dialect.counting === undefined) {
       return undefined;
     }
-    const response = await this.#post(this.dialect.counting(request, target), false, signal);
+    const response = await this.#post(this.dialect.counting(request, target), this.#whole, signal);
     if (response.status >= 300) throw await this.#refusal(response, target);
     return this.#json(await this.#text(response));
+  }
+
+  /** How everything but chat is asked. */
+  get #whole() {
+    return { stream: false, keepAlive: this.net.keepsAlive() };
   }
 
   override close(): Promise<void> {
@@ -121,7 +128,7 @@ export class HttpProvider extends ProviderAdapter {
 
   async #post(
     request: ReturnType<ProviderDialect['request']>,
-    stream: boolean,
+    { stream, keepAlive }: { readonly stream: boolean; readonly keepAlive: boolean },
     signal: AbortSignal,
   ): Promise<HttpResponse> {
     try {
@@ -132,7 +139,7 @@ export class HttpProvider extends ProviderAdapter {
         body: JSON.stringify(request.body),
         signal,
         plain: stream,
-        keepAlive: this.net.keepsAlive(),
+        keepAlive,
         idleMs: this.config.idleTimeout,
         ...(stream
           ? { firstByteMs: this.config.firstTokenTimeout }

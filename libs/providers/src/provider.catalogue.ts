@@ -1,5 +1,6 @@
 import type { ProviderConfig } from '@sluice/config';
 import type { DnsCache } from '@sluice/http-client';
+import type { ChatCall } from '@sluice/kernel';
 import type { PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import type { ProviderAdapter } from './provider-adapter.js';
 
@@ -9,7 +10,7 @@ export interface AdapterContext {
   readonly tokens: TokenCounter;
   readonly prompts: PromptCounter;
   /** False: a connection serves one exchange (flag `connection_pooling`). */
-  readonly keepsAlive: () => boolean;
+  readonly keepsAlive: (call?: ChatCall) => boolean;
 }
 
 export type ConfigOf<K extends ProviderConfig['kind']> = Extract<ProviderConfig, { kind: K }>;

@@ -7,7 +7,7 @@ import {
   type ProviderConfig,
 } from '@sluice/config';
 import { DnsCache } from '@sluice/http-client';
-import { FeatureFlags, GatewayError } from '@sluice/kernel';
+import { FeatureFlags, GatewayError, type ChatCall } from '@sluice/kernel';
 import { PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import { Logger } from '@sluice/observability';
 import type { ProviderAdapter } from './provider-adapter.js';
@@ -55,7 +55,7 @@ export class ProviderRegistry implements OnModuleDestroy {
     prompts: PromptCounter,
     @Optional() flags: FeatureFlags = new EnvironmentFlags(store),
   ) {
-    const keepsAlive = () => flags.isOn('connection_pooling');
+    const keepsAlive = (call?: ChatCall) => flags.isOn('connection_pooling', call);
     this.#context = { dns, tokens, prompts, keepsAlive };
     this.#unsubscribe = store.onChange(() => {
       this.#retireChanged();

@@ -46,6 +46,19 @@ export class MemoryRateStore extends RateStore {
     });
   }
 
+  /** The subjects that have made requests. */
+  subjects(): readonly string[] {
+    return [...this.#known.entries(), ...this.#addresses.entries()].map(([subject]) => subject);
+  }
+
+  /** How long ago each request of a window was made, in microseconds, oldest first. */
+  ages(subject: string, { name, windowMs }: RateWindow): readonly number[] {
+    const now = this.#now();
+    const pool = subject.includes('ip:') ? this.#addresses : this.#known;
+    const stamps = pool.peek(subject)?.[name]?.requests() ?? [];
+    return stamps.map((stamp) => now - stamp).filter((age) => age < windowMs * US);
+  }
+
   /** {@link decide} at a given time in microseconds. */
   decideAt(subject: string, windows: readonly RateWindow[], at: number): RateVerdict {
     const mine = this.#logsOf(subject, windows, at);

@@ -44,6 +44,11 @@ export class PageLog {
     this.#open = 1;
   }
 
+  /** The stamp of each request, oldest first: that of its entry. */
+  requests(): readonly number[] {
+    return Array.from({ length: this.used }, (_, i) => this.#at(Math.floor(i / this.page)));
+  }
+
   /** Moves everything `by` microseconds back: the clock was set back by as much. */
   shift(by: number): void {
     for (let i = 0; i < this.#stamps.length; i++) this.#stamps[i] = (this.#stamps[i] ?? 0) - by;

@@ -12,6 +12,14 @@ export class RecencyMap<V> {
     return this.#entries.size;
   }
 
+  entries(): readonly (readonly [string, V])[] {
+    return [...this.#entries].map(([key, { value }]) => [key, value] as const);
+  }
+
+  peek(key: string): V | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
   touch(key: string, now: number, make: () => V): V {
     let entry = this.#entries.get(key);
     if (entry === undefined) {

@@ -143,6 +143,15 @@ describe('an allowance on its way between the bank and Redis', () => {
     expect(await ledger.read([COUNTER])).toMatchObject([{ spent: 150, slack: 70 }]);
   });
 
+  it('of an earlier life of Redis counts as spent for the process that leased it too', async () => {
+    const living = gateway();
+    await living.lease(100);
+    await redis.command(['FLUSHALL']);
+    await living.lease(10);
+    const ledger = new RedisLedger(redis, { banked: true });
+    expect(await ledger.read([COUNTER])).toMatchObject([{ spent: 150, slack: 60 }]);
+  });
+
   it('is neither lost nor doubled, whatever fails and whoever dies', async () => {
     const fate = fc.constantFrom<Fate>('ok', 'ok', 'lost', 'unanswered');
     const step = fc.record({

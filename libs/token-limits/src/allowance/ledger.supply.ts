@@ -1,3 +1,4 @@
+import { randomToken } from '@sluice/kernel';
 import type { Returning, Share, SpendLedger, Standing, Transfer } from '../ledger/spend.ledger.js';
 import type { AllowanceBank, LeaseRequest, StoredTransfer } from './allowance.bank.js';
 import { LeasePlan, type LimitOf } from './lease.plan.js';
@@ -99,7 +100,8 @@ export class LedgerSupply {
       await finishReturns(this.bank, this.ledger, mine);
       this.#unsure = false;
     }
-    return this.ledger.epoch(this.giver);
+    // A fresh name each time: nobody may give the next life of its memory the name of this one.
+    return this.ledger.epoch(randomToken(9));
   }
 
   async #return(keep: readonly Share[], epoch: string | undefined): Promise<void> {

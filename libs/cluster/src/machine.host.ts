@@ -73,14 +73,13 @@ export class MachineHost {
         if (value instanceof Promise) {
           void value.then(
             (later: unknown) => from.send({ kind: 'answers', answers: [{ id, value: later }] }),
-            (error: unknown) =>
-              from.send({ kind: 'answers', answers: [{ id, error: textOf(error) }] }),
+            (error: unknown) => from.send({ kind: 'answers', answers: [failure(id, error)] }),
           );
         } else {
           answers.push({ id, value });
         }
       } catch (error) {
-        answers.push({ id, error: textOf(error) });
+        answers.push(failure(id, error));
       }
     }
     if (answers.length > 0) from.send({ kind: 'answers', answers });
@@ -96,6 +95,8 @@ export class MachineHost {
   }
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function failure(id: number, error: unknown): Answer {
+  if (!(error instanceof Error)) return { id, error: String(error) };
+  const { code } = error as NodeJS.ErrnoException;
+  return { id, error: error.message, ...(code === undefined ? {} : { code }) };
 }

@@ -27,12 +27,15 @@ describe('MachineLink and MachineHost', () => {
         now: () => {
           throw new Error('no now');
         },
-        later: () => Promise.reject(new Error('no later')),
+        later: () => Promise.reject(Object.assign(new Error('no later'), { code: 'late' })),
       },
     });
     const { link } = machine.worker();
     await expect(link.call('bad', 'now', [])).rejects.toThrow('no now');
-    await expect(link.call('bad', 'later', [])).rejects.toThrow('no later');
+    await expect(link.call('bad', 'later', [])).rejects.toMatchObject({
+      message: 'no later',
+      code: 'late',
+    });
     await expect(link.call('bad', 'toString', [])).rejects.toThrow('no service bad.toString');
     await expect(link.call('none', 'x', [])).rejects.toThrow('no service none.x');
   });

@@ -20,6 +20,8 @@ export interface Answer {
   readonly id: number;
   readonly value?: unknown;
   readonly error?: string;
+  /** By which callers tell errors apart. */
+  readonly code?: string;
 }
 
 /** One end of the line. Messages arrive in the order in which they were sent. */

@@ -65,12 +65,12 @@ export class WorkerLink extends MachineLink {
     }
   }
 
-  #settle({ id, value, error }: Answer): void {
+  #settle({ id, value, error, code }: Answer): void {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);
     if (error === undefined) waiting.resolve(value);
-    else waiting.reject(new Error(error));
+    else waiting.reject(Object.assign(new Error(error), code === undefined ? {} : { code }));
   }
 
   async #reply(id: number, question: string): Promise<void> {

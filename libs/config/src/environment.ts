@@ -49,7 +49,9 @@ export const environmentSchema = z.object({
   SLUICE_WORKERS: z
     .union([z.literal('auto'), number])
     .default(1)
-    .describe('Gateway processes that share the port; `auto` starts one per core.'),
+    .describe(
+      'Gateway processes that share the port; `auto` starts one per core. Limits and caches are theirs together, without any server; pools of DATABASE_POOL_MAX connections, `maxConcurrent` of providers and the first cache tier are of each.',
+    ),
   DATABASE_URL: text.describe('Postgres 15 or newer. Embedded Postgres when absent.'),
   DATABASE_REPLICA_URL: text.describe('A read replica for reports.'),
   DATABASE_POOL_MAX: number

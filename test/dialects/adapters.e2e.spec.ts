@@ -33,10 +33,10 @@ describe('Bedrock', () => {
       id: 'aws',
       region: 'us-east-1',
       endpoint: server.url,
-      timeout: 1500,
-      connectTimeout: 1000,
-      firstTokenTimeout: 1500,
-      idleTimeout: 300,
+      timeout: 20_000,
+      connectTimeout: 20_000,
+      firstTokenTimeout: 20_000,
+      idleTimeout: 1000,
       maxConcurrent: 4,
     });
   });
@@ -202,9 +202,9 @@ describe('MCP', () => {
     argument: 'prompt',
     apiKey: 'mcp-key',
     headers: {},
-    timeout: 2000,
-    connectTimeout: 1000,
-    idleTimeout: 150,
+    timeout: 20_000,
+    connectTimeout: 20_000,
+    idleTimeout: 1000,
   };
 
   beforeAll(async () => {

@@ -75,7 +75,7 @@ export class GoldenUpstream {
   /** The adapter as the gateway makes it. One character counts as one token where the adapter counts itself. */
   async adapter(over: Readonly<Record<string, unknown>> = {}): Promise<ProviderAdapter> {
     const { providers } = sluiceSchema.parse({
-      providers: [{ timeout: '2s', idleTimeout: '2s', ...this.providerLines(), ...over }],
+      providers: [{ timeout: '20s', idleTimeout: '20s', ...this.providerLines(), ...over }],
     });
     const load = PROVIDER_CATALOGUE[this.golden.kind as keyof typeof PROVIDER_CATALOGUE];
     const factory = (await load?.()) as (config: unknown, context: unknown) => ProviderAdapter;

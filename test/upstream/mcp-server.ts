@@ -7,7 +7,7 @@ import { z } from 'zod';
 
 /**
  * An MCP server with one tool, `answer {prompt}`. The prompt scripts it: `fail` is the tool's own error, `silent`
- * never answers, `slow` reports progress five times, 60 ms apart, before it does.
+ * never answers, `slow` reports progress five times, 250 ms apart, before it does.
  */
 export class AnsweringMcpServer {
   readonly prompts: string[] = [];
@@ -53,7 +53,7 @@ export class AnsweringMcpServer {
         const token = extra._meta?.progressToken;
         if (prompt === 'slow' && token !== undefined) {
           for (let progress = 1; progress <= 5; progress++) {
-            await sleep(60);
+            await sleep(250);
             await extra.sendNotification({
               method: 'notifications/progress',
               params: { progressToken: token, progress, total: 5 },

@@ -53,26 +53,48 @@ export const chatCompletionRequest = z
     examples: [{ model: 'auto', messages: [{ role: 'user', content: 'What is Sluice?' }] }],
   });
 
+const USAGE = { prompt_tokens: 12, completion_tokens: 45, total_tokens: 57 };
+const MODEL = { id: 'auto', object: 'model' as const, created: 1767225600, owned_by: 'sluice' };
+
 const completionUsage = z.looseObject({
   prompt_tokens: z.int(),
   completion_tokens: z.int(),
   total_tokens: z.int(),
 });
 
-export const chatCompletion = z.looseObject({
-  id: z.string(),
-  object: z.literal('chat.completion'),
-  created: z.int(),
-  model: z.string(),
-  choices: z.array(
-    z.looseObject({
-      index: z.int(),
-      message: z.looseObject({ role: z.literal('assistant'), content: z.string().nullable() }),
-      finish_reason: z.string(),
-    }),
-  ),
-  usage: completionUsage.optional(),
-});
+export const chatCompletion = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('chat.completion'),
+    created: z.int(),
+    model: z.string(),
+    choices: z.array(
+      z.looseObject({
+        index: z.int(),
+        message: z.looseObject({ role: z.literal('assistant'), content: z.string().nullable() }),
+        finish_reason: z.string(),
+      }),
+    ),
+    usage: completionUsage.optional(),
+  })
+  .meta({
+    examples: [
+      {
+        id: 'chatcmpl-1',
+        object: 'chat.completion',
+        created: 1767225600,
+        model: 'sandbox-small',
+        choices: [
+          {
+            index: 0,
+            message: { role: 'assistant', content: 'A gateway.' },
+            finish_reason: 'stop',
+          },
+        ],
+        usage: USAGE,
+      },
+    ],
+  });
 
 export const completionRequest = z
   .looseObject({
@@ -83,14 +105,27 @@ export const completionRequest = z
   })
   .meta({ examples: [{ model: 'sandbox-small', prompt: 'Once upon a time' }] });
 
-export const completion = z.looseObject({
-  id: z.string(),
-  object: z.literal('text_completion'),
-  created: z.int(),
-  model: z.string(),
-  choices: z.array(z.looseObject({ index: z.int(), text: z.string() })),
-  usage: completionUsage.optional(),
-});
+export const completion = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('text_completion'),
+    created: z.int(),
+    model: z.string(),
+    choices: z.array(z.looseObject({ index: z.int(), text: z.string() })),
+    usage: completionUsage.optional(),
+  })
+  .meta({
+    examples: [
+      {
+        id: 'cmpl-1',
+        object: 'text_completion',
+        created: 1767225600,
+        model: 'sandbox-small',
+        choices: [{ index: 0, text: 'there was a gateway.' }],
+        usage: USAGE,
+      },
+    ],
+  });
 
 export const completionBatchRequest = z
   .strictObject({
@@ -123,17 +158,29 @@ export const completionBatchRequest = z
     ],
   });
 
-export const completionBatch = z.object({
-  results: z.array(
-    z.object({
-      index: z.int(),
-      status: z.int(),
-      body: z.looseObject({}).optional(),
-      error: z.looseObject({ message: z.string(), code: z.string() }).optional(),
-    }),
-  ),
-  usage: completionUsage,
-});
+export const completionBatch = z
+  .object({
+    results: z.array(
+      z.object({
+        index: z.int(),
+        status: z.int(),
+        body: z.looseObject({}).optional(),
+        error: z.looseObject({ message: z.string(), code: z.string() }).optional(),
+      }),
+    ),
+    usage: completionUsage,
+  })
+  .meta({
+    examples: [
+      {
+        results: [
+          { index: 0, status: 200, body: { object: 'text_completion' } },
+          { index: 1, status: 404, error: { message: 'No such model.', code: 'model_not_found' } },
+        ],
+        usage: USAGE,
+      },
+    ],
+  });
 
 export const embeddingRequest = z
   .looseObject({
@@ -160,18 +207,29 @@ export const embeddingBatchRequest = z
   })
   .meta({ examples: [{ model: 'sandbox-embedding', texts: ['hello', 'world'], batch_size: 64 }] });
 
-export const embeddingList = z.object({
-  object: z.literal('list'),
-  data: z.array(
-    z.object({
-      object: z.literal('embedding'),
-      index: z.int(),
-      embedding: z.union([z.array(z.number()), z.string()]),
-    }),
-  ),
-  model: z.string(),
-  usage: z.object({ prompt_tokens: z.int(), total_tokens: z.int() }),
-});
+export const embeddingList = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(
+      z.object({
+        object: z.literal('embedding'),
+        index: z.int(),
+        embedding: z.union([z.array(z.number()), z.string()]),
+      }),
+    ),
+    model: z.string(),
+    usage: z.object({ prompt_tokens: z.int(), total_tokens: z.int() }),
+  })
+  .meta({
+    examples: [
+      {
+        object: 'list',
+        data: [{ object: 'embedding', index: 0, embedding: [0.1, -0.2] }],
+        model: 'sandbox-embedding',
+        usage: { prompt_tokens: 2, total_tokens: 2 },
+      },
+    ],
+  });
 
 export const messagesRequest = z
   .looseObject({
@@ -195,21 +253,37 @@ export const messagesRequest = z
     ],
   });
 
-export const messagesAnswer = z.looseObject({
-  id: z.string(),
-  type: z.literal('message'),
-  role: z.literal('assistant'),
-  model: z.string(),
-  content: z.array(z.looseObject({ type: z.string() })),
-  stop_reason: z.string().nullable(),
-  usage: z.looseObject({ input_tokens: z.int(), output_tokens: z.int() }),
-});
+export const messagesAnswer = z
+  .looseObject({
+    id: z.string(),
+    type: z.literal('message'),
+    role: z.literal('assistant'),
+    model: z.string(),
+    content: z.array(z.looseObject({ type: z.string() })),
+    stop_reason: z.string().nullable(),
+    usage: z.looseObject({ input_tokens: z.int(), output_tokens: z.int() }),
+  })
+  .meta({
+    examples: [
+      {
+        id: 'msg_1',
+        type: 'message',
+        role: 'assistant',
+        model: 'sandbox-small',
+        content: [{ type: 'text', text: 'A gateway.' }],
+        stop_reason: 'end_turn',
+        usage: { input_tokens: 12, output_tokens: 45 },
+      },
+    ],
+  });
 
 export const countTokensRequest = z
   .looseObject({ model: z.string(), messages: z.array(z.looseObject({})).min(1) })
   .meta({ examples: [{ model: 'sandbox-small', messages: [{ role: 'user', content: 'Hi' }] }] });
 
-export const countTokensAnswer = z.object({ input_tokens: z.int() });
+export const countTokensAnswer = z
+  .object({ input_tokens: z.int() })
+  .meta({ examples: [{ input_tokens: 12 }] });
 
 export const responsesRequest = z
   .looseObject({
@@ -222,35 +296,71 @@ export const responsesRequest = z
   })
   .meta({ examples: [{ model: 'auto', input: 'What is Sluice?' }] });
 
-export const responsesAnswer = z.looseObject({
-  id: z.string(),
-  object: z.literal('response'),
-  status: z.string(),
-  model: z.string(),
-  output: z.array(z.looseObject({ type: z.string() })),
-});
+export const responsesAnswer = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('response'),
+    status: z.string(),
+    model: z.string(),
+    output: z.array(z.looseObject({ type: z.string() })),
+  })
+  .meta({
+    examples: [
+      {
+        id: 'resp_1',
+        object: 'response',
+        status: 'completed',
+        model: 'sandbox-small',
+        output: [
+          {
+            type: 'message',
+            role: 'assistant',
+            content: [{ type: 'output_text', text: 'A gateway.' }],
+          },
+        ],
+      },
+    ],
+  });
 
 export const plainChatRequest = z
   .looseObject({ messages: z.array(chatMessage).min(1) })
   .meta({ examples: [{ messages: [{ role: 'user', content: 'What is Sluice?' }] }] });
 
-export const plainChatAnswer = z.object({
-  id: z.string(),
-  content: z.string().nullable(),
-  model: z.string(),
-  provider: z.string().nullable(),
-  cache: z.string(),
-  usage: completionUsage,
-  cost_usd: z.number(),
-});
+export const plainChatAnswer = z
+  .object({
+    id: z.string(),
+    content: z.string().nullable(),
+    model: z.string(),
+    provider: z.string().nullable(),
+    cache: z.string(),
+    usage: completionUsage,
+    cost_usd: z.number(),
+  })
+  .meta({
+    examples: [
+      {
+        id: 'sandbox-1',
+        content: 'A gateway.',
+        model: 'sandbox-small',
+        provider: 'sandbox',
+        cache: 'miss',
+        usage: USAGE,
+        cost_usd: 0.000029,
+      },
+    ],
+  });
 
-export const modelObject = z.looseObject({
-  id: z.string(),
-  object: z.literal('model'),
-  created: z.int(),
-  owned_by: z.string(),
-});
-export const modelList = z.object({ object: z.literal('list'), data: z.array(modelObject) });
+export const modelObject = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('model'),
+    created: z.int(),
+    owned_by: z.string(),
+  })
+  .meta({ examples: [MODEL] });
+export const modelList = z
+  .object({ object: z.literal('list'), data: z.array(modelObject) })
+  .meta({ examples: [{ object: 'list', data: [MODEL] }] });
 
 export const openAiError = z.object({
   error: z.object({
@@ -259,4 +369,11 @@ export const openAiError = z.object({
     param: z.string().nullable(),
     code: z.string().nullable(),
   }),
+});
+
+/** `/v1/messages` and below. Source: Anthropic API reference, Errors. */
+export const anthropicError = z.object({
+  type: z.literal('error'),
+  error: z.looseObject({ type: z.string(), message: z.string() }),
+  request_id: z.string(),
 });

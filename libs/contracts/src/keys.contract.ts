@@ -43,7 +43,21 @@ export const listKeysQuery = z.strictObject({
   tenant: tenantName.optional(),
 });
 
-export const keyView = z.object({
+const KEY = {
+  object: 'api_key' as const,
+  id: '01a20191-300e-7629-be04-d21fdb116fd3',
+  name: 'ci',
+  hint: 'mPMI',
+  tier: 'paid',
+  tenant: 'default',
+  owner: 'build-server',
+  scopes: [],
+  created_at: '2026-11-22T04:43:40.000Z',
+  expires_at: null,
+  revoked_at: null,
+};
+
+const key = z.object({
   object: z.literal('api_key'),
   id: z.uuid(),
   name: z.string(),
@@ -57,15 +71,15 @@ export const keyView = z.object({
   revoked_at: z.string().nullable(),
 });
 
-export const createdKey = keyView.extend({
-  key: z.string().meta({ description: 'The key itself. It is shown this once.' }),
-});
+export const keyView = key.meta({ examples: [KEY] });
 
-export const keyList = z.object({
-  object: z.literal('list'),
-  data: z.array(keyView),
-  has_more: z.boolean(),
-});
+export const createdKey = key
+  .extend({ key: z.string().meta({ description: 'The key itself. It is shown this once.' }) })
+  .meta({ examples: [{ key: `sk-sluice-${'x'.repeat(43)}`, ...KEY }] });
+
+export const keyList = z
+  .object({ object: z.literal('list'), data: z.array(key), has_more: z.boolean() })
+  .meta({ examples: [{ object: 'list', data: [KEY], has_more: false }] });
 
 export type KeyJson = z.output<typeof keyView>;
 export type CreatedKeyJson = z.output<typeof createdKey>;

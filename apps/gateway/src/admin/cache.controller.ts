@@ -9,7 +9,8 @@ export const clearSchema = z
     pattern: z.string().min(1).max(256).optional(),
     namespace: z.string().min(1).max(64).optional(),
   })
-  .default({});
+  .default({})
+  .meta({ examples: [{ pattern: 'default:*:sandbox-*' }] });
 export const warmSchema = z
   .strictObject({
     queries: z
@@ -18,11 +19,11 @@ export const warmSchema = z
       .max(1000)
       .optional(),
   })
-  .default({});
-export const feedbackSchema = z.strictObject({
-  request_id: z.string().min(1).max(128),
-  correct: z.boolean(),
-});
+  .default({})
+  .meta({ examples: [{ queries: [{ model: 'auto', prompt: 'What is Sluice?' }] }] });
+export const feedbackSchema = z
+  .strictObject({ request_id: z.string().min(1).max(128), correct: z.boolean() })
+  .meta({ examples: [{ request_id: '01a2018e-d4d4-7368-9ab2-1482b5324863', correct: false }] });
 
 /** Admin routes of the cache. `clear` answers at `/api/admin/cache/clear` too. */
 @Controller()

@@ -9,13 +9,15 @@ import { callerOf } from '../http/request-state.js';
 
 const LONGEST_MS = 31 * 86_400_000;
 
-export const overrideRequest = z.strictObject({
-  subject: z.string().min(1).max(300),
-  until: z.iso.datetime({ offset: true }),
-  perHour: z.int().positive().max(1_000_000).optional(),
-  per_hour: z.int().positive().max(1_000_000).optional(),
-  unlimited: z.literal(true).optional(),
-});
+export const overrideRequest = z
+  .strictObject({
+    subject: z.string().min(1).max(300),
+    until: z.iso.datetime({ offset: true }),
+    perHour: z.int().positive().max(1_000_000).optional(),
+    per_hour: z.int().positive().max(1_000_000).optional(),
+    unlimited: z.literal(true).optional(),
+  })
+  .meta({ examples: [{ subject: 'default/ci', until: '2026-12-01T00:00:00Z', per_hour: 5000 }] });
 
 /** Emergency limits. */
 @Controller('v1/admin/rate-limits')

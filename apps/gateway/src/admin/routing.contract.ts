@@ -19,11 +19,13 @@ const observation = z.strictObject({
   min_calls: z.int().min(10).max(1_000_000).default(100),
 });
 
-const oneFlag = z.strictObject({
-  name: flagName,
-  enabled: z.boolean(),
-  observe: observation.optional(),
-});
+const oneFlag = z
+  .strictObject({
+    name: flagName,
+    enabled: z.boolean(),
+    observe: observation.optional(),
+  })
+  .meta({ examples: [{ name: 'semantic_cache', enabled: false }] });
 
 /** `{name, enabled, observe?}`, `{flags: {name: boolean}}`, or the map itself. */
 export const setFlagsRequest = z.union(
@@ -47,6 +49,7 @@ export const feedbackRequest = z
   .refine(({ score, rating }) => (score === undefined) !== (rating === undefined), {
     error: 'expected either score (0 to 1) or rating (1 to 5, up, down)',
   })
+  .meta({ examples: [{ request_id: '01a2018e-d4d4-7368-9ab2-1482b5324863', rating: 'up' }] })
   .transform(({ request_id, score, rating }) => ({
     requestId: request_id,
     score: score ?? scoreOf(rating),

@@ -89,13 +89,25 @@ export const usageAnswer = z.object({
   next_cursor: z.string().nullable(),
 });
 
-export const erasureAnswer = z.object({
-  object: z.literal('erasure'),
-  tenant: z.string(),
-  caller: z.string(),
-  deleted: z.object({ sessions: z.int(), history: z.int(), agent_states: z.int() }),
-  anonymised_events: z.int(),
-});
+export const erasureAnswer = z
+  .object({
+    object: z.literal('erasure'),
+    tenant: z.string(),
+    caller: z.string(),
+    deleted: z.object({ sessions: z.int(), history: z.int(), agent_states: z.int() }),
+    anonymised_events: z.int(),
+  })
+  .meta({
+    examples: [
+      {
+        object: 'erasure',
+        tenant: 'default',
+        caller: 'ada',
+        deleted: { sessions: 1, history: 4, agent_states: 0 },
+        anonymised_events: 12,
+      },
+    ],
+  });
 
 export type UsageSumsJson = z.output<typeof sums>;
 export type UsageAnswerJson = z.output<typeof usageAnswer>;

@@ -6,10 +6,13 @@ import { decisionsQuery, setFlagsRequest } from '../admin/routing.contract.js';
 import {
   eraseQuery,
   erasureAnswer,
-  usageAnswer,
   usageExportQuery,
   usageQuery,
 } from '../admin/usage.contract.js';
+import * as budget from './answers/budget.answers.js';
+import * as cache from './answers/cache.answers.js';
+import * as configuration from './answers/configuration.answers.js';
+import * as routing from './answers/routing.answers.js';
 import type { RouteDoc } from './route-doc.js';
 
 type AdminRouteDoc = Omit<RouteDoc, 'access'>;
@@ -45,14 +48,14 @@ const ROUTES: readonly AdminRouteDoc[] = [
     path: '/v1/admin/keys/{id}',
     tag: 'Keys',
     summary: 'Revoke a key; effective everywhere within 5 s',
-    answer: 'application/json',
+    answer: keysContract.keyView,
   },
   {
     method: 'post',
     path: '/v1/admin/keys/{id}/revoke',
     tag: 'Keys',
     summary: 'The same as a command',
-    answer: 'application/json',
+    answer: keysContract.keyView,
   },
   {
     method: 'post',
@@ -60,7 +63,7 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Cache',
     summary: 'Forget entries: all, by pattern, or one namespace',
     body: clearSchema,
-    answer: 'application/json',
+    answer: cache.clearAnswer,
   },
   {
     method: 'post',
@@ -68,14 +71,14 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Cache',
     summary: 'The same at its older address',
     body: clearSchema,
-    answer: 'application/json',
+    answer: cache.clearAnswer,
   },
   {
     method: 'post',
     path: '/v1/admin/cache/cleanup',
     tag: 'Cache',
     summary: 'Remove expired entries now',
-    answer: 'application/json',
+    answer: cache.cleanupAnswer,
   },
   {
     method: 'post',
@@ -83,14 +86,14 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Cache',
     summary: 'Ask the given or configured questions in advance',
     body: warmSchema,
-    answer: 'application/json',
+    answer: cache.warmAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/cache/stats',
     tag: 'Cache',
     summary: 'Hits, misses, sizes and latencies by tier; estimated wrong hits',
-    answer: 'application/json',
+    answer: cache.statsAnswer,
   },
   {
     method: 'post',
@@ -98,7 +101,7 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Cache',
     summary: 'Say whether a semantic hit was right; a wrong one is evicted with its neighbours',
     body: feedbackSchema,
-    answer: 'application/json',
+    answer: cache.evictedAnswer,
   },
   {
     method: 'get',
@@ -106,7 +109,7 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Usage',
     summary: 'Usage by up to two dimensions',
     query: usageQuery,
-    answer: usageAnswer,
+    answer: budget.usageReport,
   },
   {
     method: 'get',
@@ -114,7 +117,8 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Usage',
     summary: 'Usage events as CSV',
     query: usageExportQuery,
-    answer: 'text/csv',
+    answer: budget.usageCsv,
+    media: 'text/csv',
   },
   {
     method: 'delete',
@@ -129,21 +133,21 @@ const ROUTES: readonly AdminRouteDoc[] = [
     path: '/v1/admin/budgets',
     tag: 'Budgets',
     summary: 'Spent, reserved, left and projected, per limit',
-    answer: 'application/json',
+    answer: budget.budgetsAnswer,
   },
   {
     method: 'post',
     path: '/v1/admin/budgets/shutdown',
     tag: 'Budgets',
     summary: 'Stop paid calls; cached answers go on',
-    answer: 'application/json',
+    answer: budget.shutdownAnswer,
   },
   {
     method: 'post',
     path: '/v1/admin/budgets/resume',
     tag: 'Budgets',
     summary: 'Let paid calls run again',
-    answer: 'application/json',
+    answer: budget.shutdownAnswer,
   },
   {
     method: 'get',
@@ -151,7 +155,7 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Budgets',
     summary: 'Alerts that have fired: budgets, performance, flags rolled back',
     query: alertsQuery,
-    answer: 'application/json',
+    answer: budget.alertsAnswer,
   },
   {
     method: 'post',
@@ -159,14 +163,14 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Budgets',
     summary: 'An emergency request limit with an expiry',
     body: overrideRequest,
-    answer: 'application/json',
+    answer: budget.overrideAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/performance',
     tag: 'Routing',
     summary: 'Latency, success and service-level verdict per path',
-    answer: 'application/json',
+    answer: routing.performanceAnswer,
   },
   {
     method: 'get',
@@ -174,35 +178,35 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Routing',
     summary: 'Why each recent call went where it went',
     query: decisionsQuery,
-    answer: 'application/json',
+    answer: routing.decisionsAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/routing/models',
     tag: 'Routing',
     summary: 'Health, breaker state and upgrades of each model',
-    answer: 'application/json',
+    answer: routing.routedModelsAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/experiments',
     tag: 'Routing',
     summary: 'Running experiments',
-    answer: 'application/json',
+    answer: routing.experimentsAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/experiments/{id}',
     tag: 'Routing',
     summary: 'Report of one experiment',
-    answer: 'application/json',
+    answer: routing.experimentAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/flags',
     tag: 'Configuration',
     summary: 'Feature flags',
-    answer: 'application/json',
+    answer: configuration.flagsAnswer,
   },
   {
     method: 'put',
@@ -210,21 +214,21 @@ const ROUTES: readonly AdminRouteDoc[] = [
     tag: 'Configuration',
     summary: 'Turn flags on or off, or watch them',
     body: setFlagsRequest,
-    answer: 'application/json',
+    answer: configuration.flagsAnswer,
   },
   {
     method: 'get',
     path: '/v1/admin/config',
     tag: 'Configuration',
     summary: 'What serves now, secrets masked',
-    answer: 'application/json',
+    answer: configuration.configAnswer,
   },
   {
     method: 'post',
     path: '/v1/admin/config/reload',
     tag: 'Configuration',
     summary: 'Read both files again',
-    answer: 'application/json',
+    answer: configuration.reloadAnswer,
   },
 ];
 

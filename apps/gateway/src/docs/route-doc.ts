@@ -9,10 +9,16 @@ export interface RouteDoc {
   readonly summary: string;
   readonly access: 'open' | 'caller' | 'admin';
   readonly body?: z.ZodType;
-  /** JSON answer; a media type where the answer is not JSON. */
-  readonly answer?: z.ZodType | string;
+  /** With an example in its metadata, which a test holds against it. */
+  readonly answer: z.ZodType;
+  /** Of the answer; JSON when left out. */
+  readonly media?: string;
   readonly status?: number;
   readonly query?: z.ZodType;
-  /** Also answers as `text/event-stream` when `stream` is true. */
-  readonly streams?: boolean;
+  /** The answer with `stream: true`, as `text/event-stream`. */
+  readonly streamExample?: string;
+  /** Answers errors in Anthropic's shape. */
+  readonly anthropic?: boolean;
+  /** Takes and gives the headers of a model call. */
+  readonly call?: boolean;
 }

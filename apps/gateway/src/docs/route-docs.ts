@@ -1,8 +1,27 @@
 import { chatContract as c } from '@sluice/contracts';
 import { feedbackRequest } from '../admin/routing.contract.js';
 import { ownUsageQuery } from '../usage/usage.controller.js';
+import * as budget from './answers/budget.answers.js';
+import * as operation from './answers/operation.answers.js';
 import { ADMIN_ROUTES } from './admin-route-docs.js';
 import type { RouteDoc } from './route-doc.js';
+
+const CHUNKS = [
+  'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1767225600,"model":"sandbox-small","choices":[{"index":0,"delta":{"role":"assistant","content":"A gateway."},"finish_reason":null}]}',
+  'data: [DONE]',
+  '',
+].join('\n\n');
+const ANTHROPIC_EVENTS = [
+  'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"sandbox-small","content":[],"stop_reason":null,"usage":{"input_tokens":12,"output_tokens":0}}}',
+  'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"A gateway."}}',
+  'event: message_stop\ndata: {"type":"message_stop"}',
+  '',
+].join('\n\n');
+const RESPONSE_EVENTS = [
+  'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"A gateway."}',
+  'event: response.completed\ndata: {"type":"response.completed","response":{"id":"resp_1","object":"response","status":"completed"}}',
+  '',
+].join('\n\n');
 
 /** Every route of the gateway. A test compares this list with the routes that exist. */
 export const ROUTES: readonly RouteDoc[] = [
@@ -14,7 +33,8 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.chatCompletionRequest,
     answer: c.chatCompletion,
-    streams: true,
+    streamExample: CHUNKS,
+    call: true,
   },
   {
     method: 'post',
@@ -24,7 +44,9 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.messagesRequest,
     answer: c.messagesAnswer,
-    streams: true,
+    streamExample: ANTHROPIC_EVENTS,
+    anthropic: true,
+    call: true,
   },
   {
     method: 'post',
@@ -35,6 +57,8 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.countTokensRequest,
     answer: c.countTokensAnswer,
+    anthropic: true,
+    call: true,
   },
   {
     method: 'post',
@@ -44,7 +68,8 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.responsesRequest,
     answer: c.responsesAnswer,
-    streams: true,
+    streamExample: RESPONSE_EVENTS,
+    call: true,
   },
   {
     method: 'post',
@@ -54,7 +79,8 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.completionRequest,
     answer: c.completion,
-    streams: true,
+    streamExample: CHUNKS.replaceAll('chat.completion.chunk', 'text_completion'),
+    call: true,
   },
   {
     method: 'post',
@@ -64,6 +90,7 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.completionBatchRequest,
     answer: c.completionBatch,
+    call: true,
   },
   {
     method: 'post',
@@ -73,6 +100,7 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.plainChatRequest,
     answer: c.plainChatAnswer,
+    call: true,
   },
   {
     method: 'post',
@@ -82,6 +110,7 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.embeddingRequest,
     answer: c.embeddingList,
+    call: true,
   },
   {
     method: 'post',
@@ -91,6 +120,7 @@ export const ROUTES: readonly RouteDoc[] = [
     access: 'caller',
     body: c.embeddingBatchRequest,
     answer: c.embeddingList,
+    call: true,
   },
   {
     method: 'get',
@@ -114,7 +144,7 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'Health of the gateway and what it depends on',
     access: 'open',
-    answer: 'application/json',
+    answer: operation.healthAnswer,
   },
   {
     method: 'get',
@@ -122,7 +152,7 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'The process runs',
     access: 'open',
-    answer: 'application/json',
+    answer: operation.liveAnswer,
   },
   {
     method: 'get',
@@ -130,7 +160,7 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'The process takes work; 503 while starting and stopping',
     access: 'open',
-    answer: 'application/json',
+    answer: operation.healthAnswer,
   },
   {
     method: 'get',
@@ -138,7 +168,8 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'Prometheus text exposition',
     access: 'open',
-    answer: 'text/plain',
+    answer: operation.metricsText,
+    media: 'text/plain',
   },
   {
     method: 'get',
@@ -146,7 +177,7 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'The same metrics as one JSON document',
     access: 'open',
-    answer: 'application/json',
+    answer: operation.metricsJson,
   },
   {
     method: 'get',
@@ -154,7 +185,8 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'Swagger UI',
     access: 'open',
-    answer: 'text/html',
+    answer: operation.page,
+    media: 'text/html',
   },
   {
     method: 'get',
@@ -162,7 +194,7 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'This document',
     access: 'open',
-    answer: 'application/json',
+    answer: operation.openApi,
   },
   {
     method: 'get',
@@ -170,7 +202,8 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'The web page',
     access: 'open',
-    answer: 'text/html',
+    answer: operation.page,
+    media: 'text/html',
   },
   {
     method: 'get',
@@ -178,7 +211,7 @@ export const ROUTES: readonly RouteDoc[] = [
     tag: 'Operation',
     summary: 'Probe of some clients',
     access: 'open',
-    answer: 'application/json',
+    answer: operation.helloAnswer,
   },
   {
     method: 'get',
@@ -187,7 +220,7 @@ export const ROUTES: readonly RouteDoc[] = [
     summary: 'The own usage of this caller, and what is left of each limit',
     access: 'caller',
     query: ownUsageQuery,
-    answer: 'application/json',
+    answer: budget.ownUsageAnswer,
   },
   {
     method: 'post',
@@ -196,7 +229,7 @@ export const ROUTES: readonly RouteDoc[] = [
     summary: 'How good an answer was',
     access: 'caller',
     body: feedbackRequest,
-    answer: 'application/json',
+    answer: budget.feedbackAnswer,
   },
   ...ADMIN_ROUTES,
 ];

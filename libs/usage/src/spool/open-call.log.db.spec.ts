@@ -46,7 +46,7 @@ describe('a note', () => {
     expect(await written()).toEqual([['a']]);
   });
 
-  it('is written by the thread pool as soon as two in a row had to wait for the disk', async () => {
+  it('is written by the thread pool as soon as two of a few had to wait for the disk', async () => {
     const slowly: OpenCallLogOptions['writeSync'] = (...parameters) => {
       const started = performance.now();
       while (performance.now() - started < 1.5);

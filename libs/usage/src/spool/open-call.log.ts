@@ -9,11 +9,11 @@ const writeFile = promisify(write);
 const closeFile = promisify(close);
 const removeFile = promisify(unlink);
 
-/** A write into the page cache takes microseconds. Two in a second that take longer wait for the disk, as the next would. */
+/** A write into the page cache takes microseconds. Where two of a few take longer, the disk is waited for. */
 const SLOW_MS = 1;
-const SLOW_WITHIN_MS = 1_000;
+const FEW = 16;
 /** So long the thread pool writes after that. */
-const ASIDE_FOR_MS = 10_000;
+const ASIDE_FOR_MS = 5_000;
 
 interface NotesFile {
   readonly path: string;
@@ -62,7 +62,7 @@ export class OpenCallLog {
   #current: NotesFile | undefined;
   #opening: Promise<void> | undefined;
   #sequence = 0;
-  #slowAt = -Infinity;
+  #sinceSlow = FEW;
   #asideUntil = 0;
   #closed = false;
 
@@ -145,9 +145,10 @@ export class OpenCallLog {
 
   /** One slow write may be the scheduler's doing. */
   #watch(started: number, ended: number): void {
+    this.#sinceSlow += 1;
     if (ended - started < SLOW_MS) return;
-    if (ended - this.#slowAt < SLOW_WITHIN_MS) this.#asideUntil = ended + ASIDE_FOR_MS;
-    this.#slowAt = ended;
+    if (this.#sinceSlow < FEW) this.#asideUntil = ended + ASIDE_FOR_MS;
+    this.#sinceSlow = 0;
   }
 
   #reserve(file: NotesFile, bytes: number, call: OpenCallNotes): number {

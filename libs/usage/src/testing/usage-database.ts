@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
 import { SilentLogger } from '@sluice/observability';
 import { encodeEvent, decodeRow } from '../persistence/usage.columns.js';
@@ -6,11 +7,16 @@ import type { UsageEvent } from '../usage-event.js';
 
 /** A real, migrated database for one test file. */
 export class UsageDatabase {
+  /** Without the product's time limits: a busy machine may seed and analyse for long. */
+  readonly #patient: pg.Pool;
+
   private constructor(
     readonly server: TestPostgres,
     readonly url: string,
     readonly database: Database,
-  ) {}
+  ) {
+    this.#patient = new pg.Pool({ connectionString: url, max: 2 });
+  }
 
   static async start(): Promise<UsageDatabase> {
     const server = await startTestPostgres();
@@ -29,7 +35,7 @@ export class UsageDatabase {
   }
 
   async rows(sql: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
-    return (await this.database.requests.query(sql, values)).rows;
+    return (await this.#patient.query<Record<string, unknown>>(sql, [...values])).rows;
   }
 
   async clear(): Promise<void> {
@@ -39,6 +45,7 @@ export class UsageDatabase {
   }
 
   async stop(): Promise<void> {
+    await this.#patient.end();
     await this.database.close();
     await this.server.stop();
   }

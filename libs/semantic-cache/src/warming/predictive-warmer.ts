@@ -1,6 +1,6 @@
-import { Injectable } from '@nestjs/common';
-import { ConfigStore } from '@sluice/config';
-import type { ChatCall } from '@sluice/kernel';
+import { Injectable, Optional } from '@nestjs/common';
+import { ConfigStore, EnvironmentFlags } from '@sluice/config';
+import { FeatureFlags, type ChatCall } from '@sluice/kernel';
 import { DeferredWork } from '@sluice/observability';
 import { CacheStorage } from '../cache-storage.js';
 import { Predictor } from './predictor.js';
@@ -17,6 +17,7 @@ export class PredictiveWarmer {
     private readonly config: ConfigStore,
     private readonly storage: CacheStorage,
     private readonly deferred: DeferredWork,
+    @Optional() private readonly flags: FeatureFlags = new EnvironmentFlags(config),
   ) {}
 
   get promoted(): number {
@@ -24,7 +25,7 @@ export class PredictiveWarmer {
   }
 
   asked(call: ChatCall, scope: string, key: string): void {
-    if (this.config.env.flags.predictive_caching === false) return;
+    if (!this.flags.isOn('predictive_caching', call)) return;
     const cold = this.#predictor
       .next(this.#pattern(call), scope, key)
       .filter((next) => this.storage.memory.get(next) === undefined);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { SoleProcess, type MachineLink } from '@sluice/cluster';
+import { FeatureFlags } from '@sluice/kernel';
 import { configFromObjects } from '@sluice/config';
 import { DeferredWork, SilentLogger } from '@sluice/observability';
 import { ask } from '../../testing/cache-calls.js';
@@ -128,7 +129,7 @@ describe('the predictor', () => {
 });
 
 describe('predictive warming', () => {
-  function predictiveOf(env: Record<string, string> = {}) {
+  function predictiveOf(env: Record<string, string> = {}, flags?: FeatureFlags) {
     const deferred = new DeferredWork(new SilentLogger());
     const asked: string[] = [];
     const storage = {
@@ -142,6 +143,7 @@ describe('predictive warming', () => {
       configFromObjects({ env }),
       storage as unknown as CacheStorage,
       deferred,
+      flags,
     );
     const walk = async (...keys: string[]) => {
       for (const key of keys) warmer.asked(ask('hello'), 's', key);
@@ -164,5 +166,20 @@ describe('predictive warming', () => {
     await walk('a', 'absent', 'a', 'absent', 'a');
     expect(asked).toEqual(['absent']);
     expect(warmer.promoted).toBe(0);
+  });
+
+  it('ends while calls run when its flag is switched off', async () => {
+    class Off extends FeatureFlags {
+      isOn(flag: string): boolean {
+        return flag !== 'predictive_caching';
+      }
+    }
+    for (const { walk, asked } of [
+      predictiveOf({}, new Off()),
+      predictiveOf({ ENABLE_PREDICTIVE_CACHING: 'false' }),
+    ]) {
+      await walk('a', 'cold', 'a', 'cold', 'a');
+      expect(asked).toEqual([]);
+    }
   });
 });

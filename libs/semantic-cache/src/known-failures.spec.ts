@@ -1,26 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  DEFAULT_CACHE_CONTROLS,
-  type CacheControls,
-  type Caller,
-  type ChatCallInit,
-} from '@sluice/kernel';
+import { DEFAULT_CACHE_CONTROLS } from '@sluice/kernel';
 import fc from 'fast-check';
-import { ANN, answer, ask, chatCall } from '../testing/cache-calls.js';
+import {
+  ANN,
+  LOCK,
+  LOOSE,
+  RESET,
+  REWORDED,
+  answer,
+  as,
+  ask,
+  chatCall,
+  wish,
+} from '../testing/cache-calls.js';
 import { CacheWorld } from '../testing/cache-world.js';
-
-const LOCK = 'What is a deadlock in a database?';
-const RESET = 'How do I reset my bank card pin?';
-const REWORDED = 'How can I reset the pin of my bank card?';
-const wish = (changes: Partial<CacheControls>): Partial<ChatCallInit> => ({
-  cache: { ...DEFAULT_CACHE_CONTROLS, ...changes },
-});
-const as = (changes: Partial<Caller>): Partial<ChatCallInit> => ({
-  caller: { ...ANN, ...changes },
-});
-
-/** Low enough that only guards and contexts can keep two questions apart. */
-const LOOSE = { semantic: { threshold: 0.5 } };
 
 describe('what caches are known to get wrong', () => {
   it('leak: nobody is served what another caller or tenant asked, word for word or by meaning', async () => {

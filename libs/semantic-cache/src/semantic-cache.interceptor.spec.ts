@@ -1,31 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
+import { ChatChunk, ChatReply, GatewayError, NO_USAGE, type ReplyEnd } from '@sluice/kernel';
 import {
-  ChatChunk,
-  ChatReply,
-  DEFAULT_CACHE_CONTROLS,
-  GatewayError,
-  NO_USAGE,
-  type CacheControls,
-  type Caller,
-  type ChatCallInit,
-  type ReplyEnd,
-} from '@sluice/kernel';
-import { ANN, answer, ask, chatCall } from '../testing/cache-calls.js';
+  LOCK,
+  LOOSE,
+  RESET,
+  REWORDED,
+  answer,
+  as,
+  ask,
+  chatCall,
+  wish,
+} from '../testing/cache-calls.js';
 import { CacheWorld, COST } from '../testing/cache-world.js';
 import { WARM_ROUTE } from './semantic-cache.interceptor.js';
-
-const LOCK = 'What is a deadlock in a database?';
-const RESET = 'How do I reset my bank card pin?';
-const REWORDED = 'How can I reset the pin of my bank card?';
-const wish = (changes: Partial<CacheControls>): Partial<ChatCallInit> => ({
-  cache: { ...DEFAULT_CACHE_CONTROLS, ...changes },
-});
-const as = (changes: Partial<Caller>): Partial<ChatCallInit> => ({
-  caller: { ...ANN, ...changes },
-});
-
-/** Low enough that only guards and contexts can keep two questions apart. */
-const LOOSE = { semantic: { threshold: 0.5 } };
 
 describe('the cache in the pipeline', () => {
   it('misses, stores, and then answers the same for nothing', async () => {

@@ -1,11 +1,10 @@
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
-import { DEFAULT_CACHE_CONTROLS } from '@sluice/kernel';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ask } from '../testing/cache-calls.js';
+import { ask, LOCK, wish } from '../testing/cache-calls.js';
 import { startCache, type CacheModuleOptions } from '../testing/cache-module.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'cache-module-'));
@@ -26,9 +25,8 @@ async function stop(cache: Awaited<ReturnType<typeof startCache>>): Promise<void
   await cache.stop();
 }
 
-const LOCK = 'What is a deadlock in a database?';
 const POLITE = 'Please, what is a deadlock in a database?';
-const exactly = { cache: { ...DEFAULT_CACHE_CONTROLS, mode: 'exact' as const } };
+const exactly = wish({ mode: 'exact' });
 
 /** The semantic tier opens in the background. */
 async function untilOpen(cache: Awaited<ReturnType<typeof startCache>>): Promise<void> {

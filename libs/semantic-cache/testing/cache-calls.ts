@@ -1,5 +1,7 @@
 import {
   ChatCall,
+  DEFAULT_CACHE_CONTROLS,
+  type CacheControls,
   type Caller,
   type ChatCallInit,
   type ChatMessage,
@@ -16,6 +18,24 @@ export const ANN: Caller = {
   tier: 'standard',
   scopes: [],
 };
+
+export const LOCK = 'What is a deadlock in a database?';
+/** The same question in two wordings: their words are alike, not the same. */
+export const RESET = 'How do I reset my bank card pin?';
+export const REWORDED = 'How can I reset the pin of my bank card?';
+
+/** Low enough that only guards and contexts can keep two questions apart. */
+export const LOOSE = { semantic: { threshold: 0.5 } };
+
+/** What the caller asks of the cache, beside the defaults. */
+export function wish(changes: Partial<CacheControls>): Partial<ChatCallInit> {
+  return { cache: { ...DEFAULT_CACHE_CONTROLS, ...changes } };
+}
+
+/** Somebody else than Ann. */
+export function as(changes: Partial<Caller>): Partial<ChatCallInit> {
+  return { caller: { ...ANN, ...changes } };
+}
 
 interface Turn {
   readonly role: string;

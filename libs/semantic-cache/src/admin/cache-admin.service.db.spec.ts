@@ -162,15 +162,25 @@ describe('the administration of the cache', () => {
     expect(await admin.warm(queries)).toEqual({ warmed: 0, failed: 1 });
   });
 
-  it('clears the memory of every replica', async () => {
+  it('clears every replica, its own vectors and what it was about to store', async () => {
     const [here, there] = await Promise.all([onRedis(), onRedis()]);
+    const { generation } = there.storage.clearings;
+    await there.keep('acme', 'What is a lake?');
     const { key } = await here.keep('acme', 'What is a river?');
     expect(await there.storage.fromSecond(key, 1000)).toBeDefined();
     expect(there.storage.memory.get(key)).toBeDefined();
-    expect(await here.admin.clear({ pattern: 'acme' })).toMatchObject({ l1: 1, l2: 1 });
+    expect(await here.admin.clear({ pattern: 'acme' })).toMatchObject({ l1: 1, l2: 2 });
     while (there.storage.memory.get(key) !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     expect(here.storage.memory.get(key)).toBeUndefined();
+    while ((await there.storage.semantic.count()) > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    // Asked there before the clearing, answered after it.
+    there.storage.keep({ key, answer: answer(), generation });
+    await there.storage.written();
+    expect(there.storage.memory.get(key)).toBeUndefined();
+    expect(await here.storage.fromSecond(key, 1000)).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './processes.mjs';
 
 // Two sides more than benchmark:overhead compares would make the run too long.
-const SETTINGS = ['pass-through', 'governed miss', 'stream'];
+const SETTINGS = ['pass-through', 'governed miss'];
 const PEER = '@portkey-ai/gateway@1.15.2';
 const dir = mkdtempSync(join(tmpdir(), 'sluice-peer-'));
 let peer;

@@ -27,12 +27,13 @@ export function summary({ one, many, open }) {
           cpuRatio: round(many.ours.cpuMicros / many.bare.cpuMicros, 2),
           throughputRatio: round(many.ours.perSecond / many.bare.perSecond, 2),
         }),
-    ...(many?.peer === undefined
-      ? {}
-      : {
+    // A peer that answered nothing has no figures.
+    ...(many?.peer?.calls > 0
+      ? {
           cpuOfPeer: round(many.ours.cpuMicros / many.peer.cpuMicros, 2),
           throughputOfPeer: round(many.ours.perSecond / many.peer.perSecond, 2),
-        }),
+        }
+      : {}),
   };
 }
 

@@ -64,7 +64,7 @@ describe('TokenCounter', () => {
     clearInterval(timer);
     expect(words).toBeGreaterThan(10_000);
     // The machine is shared: a stall of the work itself would be some hundred milliseconds.
-    expect(longest).toBeLessThan(60);
+    expect(longest).toBeLessThan(250);
   });
   it('remembers counts of long texts and shares those that are being made', async () => {
     const long = 'not counted before '.repeat(1_000);

@@ -7,7 +7,6 @@ import {
   type MicroUsd,
   type WireBody,
 } from '@sluice/kernel';
-import { DeferredWork } from '@sluice/observability';
 import type { CacheIdentity } from './cache-identity.js';
 import { CacheStorage } from './cache-storage.js';
 import { isPlainText, isStorable, ttlOf, type CacheClass } from './classification.js';
@@ -31,30 +30,30 @@ export interface Keeping {
   readonly since: number;
 }
 
-/** Stores answers after their callers have them. */
+/** Stores answers for whoever asks next. */
 @Injectable()
 export class CacheWriter {
-  #arrived: Keeping[] = [];
-  #admission: Promise<void> | undefined;
-
   constructor(
     private readonly config: ConfigStore,
     private readonly clock: Clock,
     private readonly storage: CacheStorage,
     private readonly checks: ShadowChecks,
-    private readonly deferred: DeferredWork,
   ) {}
 
-  /** Takes it for later: the caller's answer goes first, and is out before the next request is read. */
+  /**
+   * Into memory at once: a later turn of the event loop may read the caller's next request first. The tiers below
+   * have it soon.
+   */
   keep(keeping: Keeping): void {
-    if (this.#arrived.push(keeping) > 1) return;
-    this.#admission = new Promise((resolve) => {
-      setImmediate(() => {
-        this.#admit();
-        resolve();
-      });
-    });
-    this.deferred.run('cache admission', () => this.#admission);
+    const { identity, message, generation } = keeping;
+    if (!isStorable(message)) return;
+    const twin = this.storage.memory.get(identity.key);
+    // A follower of a coalesced run carries no cost: the leader's entry is the better one.
+    if (twin !== undefined && twin.storedAt >= keeping.since && keeping.cost === 0) return;
+    const answer = this.#answer(keeping);
+    if (answer.expiresAt <= answer.storedAt) return;
+    const question = this.#question(keeping);
+    this.storage.keep({ key: identity.key, answer, generation, question });
   }
 
   /** Stores an operator's question for everybody. */
@@ -66,27 +65,8 @@ export class CacheWriter {
   }
 
   /** Resolves when all that was handed over is in every tier. */
-  async written(): Promise<void> {
-    await this.#admission;
-    await this.storage.written();
-  }
-
-  #admit(): void {
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    for (const keeping of arrived) this.#take(keeping);
-  }
-
-  #take(keeping: Keeping): void {
-    const { identity, message, generation } = keeping;
-    if (!isStorable(message)) return;
-    const twin = this.storage.memory.get(identity.key);
-    // A follower of a coalesced run carries no cost: the leader's entry is the better one.
-    if (twin !== undefined && twin.storedAt >= keeping.since && keeping.cost === 0) return;
-    const answer = this.#answer(keeping);
-    if (answer.expiresAt <= answer.storedAt) return;
-    const question = this.#question(keeping);
-    this.storage.keep({ key: identity.key, answer, generation, question });
+  written(): Promise<void> {
+    return this.storage.written();
   }
 
   #question({ call, identity, kind, message, question }: Keeping): Question | undefined {

@@ -96,7 +96,7 @@ export class CacheWorld {
     this.checks = new ShadowChecks(config, bindings, deferred, metrics, new SeededChance());
     const predictor = new PredictiveWarmer(config, this.storage, deferred);
     const watch = new LookupWatch(metrics, this.checks, predictor);
-    this.writer = new CacheWriter(config, clock, this.storage, this.checks, deferred);
+    this.writer = new CacheWriter(config, clock, this.storage, this.checks);
     this.interceptor = new SemanticCacheInterceptor(
       config,
       this.identities,

@@ -275,7 +275,7 @@ describe('failures before the first content', () => {
     const started = performance.now();
     const error = await failure(run(chatCall(), 'm-a', 'm-b', 'm-a2'));
     expect(error.code).toBe('upstream_timeout');
-    expect(performance.now() - started).toBeLessThan(600);
+    expect(performance.now() - started).toBeLessThan(3_000);
     expect(b.requests).toHaveLength(0);
     // The prompt that we cut short may have been billed.
     expect(error.bill).toMatchObject({ usage: { estimated: true, output: 0 } });

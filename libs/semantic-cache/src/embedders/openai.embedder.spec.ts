@@ -50,7 +50,7 @@ describe('the embedder of a provider', () => {
     const client = new FakeClient(undefined, new Promise(() => undefined));
     const started = performance.now();
     await expect(embedderOf(client).embed(['a'], 20)).rejects.toThrow('too long');
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(3_000);
     expect(client.asked[0]?.signal.aborted).toBe(true);
   });
 

@@ -47,6 +47,6 @@ describe('keyPattern', () => {
     const pattern = new RegExp(keyPattern({ pattern: '*'.repeat(40) + 'z' })!, 'u');
     const started = performance.now();
     expect(pattern.test(key('a'.repeat(200), 'b', 'c'))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 });

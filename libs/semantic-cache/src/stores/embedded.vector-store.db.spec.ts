@@ -166,7 +166,7 @@ describe('the embedded store', () => {
     const clearing = store.clear('^(a+)+$').catch(() => 0);
     const started = performance.now();
     await expect(store.search(queryOf({ timeoutMs: 20 }))).rejects.toThrow('took over 20 ms');
-    expect(performance.now() - started).toBeLessThan(300);
+    expect(performance.now() - started).toBeLessThan(3_000);
     void clearing;
     await store.close();
   });

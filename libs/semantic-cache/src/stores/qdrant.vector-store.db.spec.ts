@@ -110,7 +110,7 @@ describe('the Qdrant store', () => {
       fake.mood = mood;
       const started = performance.now();
       await expect(store.search(queryOf({ timeoutMs: 50 }))).rejects.toThrow();
-      expect(performance.now() - started).toBeLessThan(300);
+      expect(performance.now() - started).toBeLessThan(3_000);
     },
   );
 

@@ -61,6 +61,55 @@ describe('the ledger in Redis', () => {
     expect(clock.now()).toBeGreaterThan(start);
   });
 
+  it('sends what is asked together in few steps, and answers each as if it had come alone', async () => {
+    const counter = 'system|tokens|2026-06';
+    const [ledger, twin] = [make(false)().ledger, new MemoryLedger(clock, false)];
+    const evaluations = async () => {
+      const stats = await redis.command<string>(['INFO', 'commandstats']);
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    };
+    await ledger.read([counter]);
+    const before = await evaluations();
+    const shares = [{ counter, amount: 7, limit: 500 }];
+    const ids = Array.from({ length: 100 }, (_, i) => `together${i % 90}`);
+    const held = await Promise.all(ids.map((id) => ledger.reserve(id, shares, 60_000)));
+    expect(held).toEqual(ids.map((id) => twin.reserve(id, shares, 60_000)));
+    const mixed = ids.map((id, i) => {
+      if (i % 2 === 0) return ledger.settle(id, [{ counter, amount: i }], shares);
+      return ledger.topUp(id, shares);
+    });
+    const expected = ids.map((id, i) => {
+      if (i % 2 === 0) return twin.settle(id, [{ counter, amount: i }], shares);
+      return twin.topUp(id, shares);
+    });
+    expect(await Promise.all<unknown>(mixed)).toEqual(expected);
+    expect(await evaluations()).toBeLessThanOrEqual(before + 8);
+  });
+
+  it('remembers which counters crossed a threshold until somebody has told it', async () => {
+    const counter = 'caller:t/a|b|tokens|2026-07';
+    const thresholds = () => [0.5, 0.9];
+    const ledger = new RedisLedger(redis, { banked: false, thresholds });
+    const spend = async (id: string, amount: number) => {
+      await ledger.reserve(id, [{ counter, amount, limit: 100 }], 60_000);
+      await ledger.settle(id, [{ counter, amount }], []);
+    };
+    await spend('below', 49);
+    expect((await ledger.look()).crossings).toEqual([]);
+    await spend('above', 45);
+    const { crossings } = await ledger.look();
+    expect(crossings.map(({ threshold, spent, limit }) => [threshold, spent, limit])).toEqual(
+      expect.arrayContaining([
+        [0.5, 94, 100],
+        [0.9, 94, 100],
+      ]),
+    );
+    expect(crossings[0]?.counter).toBe(counter);
+    await ledger.told(crossings);
+    await spend('more', 1);
+    expect((await ledger.look()).crossings).toEqual([]);
+  });
+
   it('takes leases by the time of the server when none is given', async () => {
     const ledger = new RedisLedger(redis, { banked: false });
     const shares = [{ counter: 'system|tokens|2026-03-03', amount: 4, limit: 10 }];

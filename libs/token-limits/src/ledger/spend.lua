@@ -61,6 +61,21 @@ end
 
 local list, byName = {}, {}
 
+-- Reads or writes `count` groups of fields by one call each: the fields of a format are read faster than formats.
+local formats = {}
+local function format(group, count)
+  local key = group .. count
+  local made = formats[key]
+  if not made then
+    made = '<' .. string.rep(group, count)
+    formats[key] = made
+  end
+  return made
+end
+
+local thresholds = {}
+for threshold in string.gmatch(ARGV[4], '%S+') do thresholds[#thresholds + 1] = threshold end
+
 -- Reads the counters that are not known yet, each period's in one command.
 local function load(names)
   local wanted, order = {}, {}
@@ -113,7 +128,7 @@ local function save()
       w[#w + 1] = packStruct('<ddddd', c.spent, c.held, c.allowance, c.base, c.limit)
       local after = c.base + c.spent
       if after > c.before and c.limit > 0 then
-        for threshold in string.gmatch(ARGV[4], '%S+') do
+        for _, threshold in ipairs(thresholds) do
           local at = tonumber(threshold) * c.limit
           if c.before < at and after >= at then
             crossed[#crossed + 1] = threshold .. ' ' .. c.name
@@ -159,29 +174,30 @@ local function operate()
     if fresh then lease, at = unpackStruct('<d', op, at) end
     local count
     count, at = unpackStruct('<I2', op, at)
-    local shares, missing = {}, nil
-    for s = 1, count do
-      local place, amount, limit
-      place, amount, limit, at = unpackStruct('<I2dd', op, at)
-      local c = list[place]
+    local shares = { unpackStruct(format('I2dd', count), op, at) }
+    local missing
+    for s = 1, 3 * count, 3 do
+      local c, amount, limit = list[shares[s]], shares[s + 1], shares[s + 2]
       local used = c.base + c.spent + c.held
       if used + amount > limit then
         local by = c.base + c.spent + amount > limit and 's' or 'h'
-        return 'r' .. packStruct('<I2', place) .. by .. packStruct('<d', math.max(0, limit - used))
+        local place = packStruct('<I2', c.at)
+        return 'r' .. place .. by .. packStruct('<d', math.max(0, limit - used))
       end
       local short = BANKED and c.spent + c.held + amount - c.allowance or 0
-      if short > 0 then missing = (missing or 's') .. packStruct('<I2d', place, short) end
-      shares[s] = { c, amount, limit }
+      if short > 0 then missing = (missing or 's') .. packStruct('<I2d', c.at, short) end
     end
     if missing then return missing end
-    local record = fresh and {} or cmsgpack.unpack(string.sub(before, 2))
-    local places = {}
-    for r = 1, #record, 2 do places[record[r]] = r + 1 end
+    local record, places = {}, {}
+    if not fresh then
+      record = cmsgpack.unpack(string.sub(before, 2))
+      for r = 1, #record, 2 do places[record[r]] = r + 1 end
+    end
     local answer = {}
-    for s, share in ipairs(shares) do
-      local c, amount = share[1], share[2]
+    for s = 1, 3 * count, 3 do
+      local c, amount = list[shares[s]], shares[s + 1]
       c.held = c.held + amount
-      c.limit = share[3]
+      c.limit = shares[s + 2]
       c.dirty = true
       local place = places[c.name]
       if place then
@@ -190,11 +206,11 @@ local function operate()
         record[#record + 1] = c.name
         record[#record + 1] = amount
       end
-      answer[s] = packStruct('<ddd', c.base + c.spent, c.held, slack(c))
+      answer[s], answer[s + 1], answer[s + 2] = c.base + c.spent, c.held, slack(c)
     end
     change(i, 'h' .. cmsgpack.pack(record), HELD_MS)
     if fresh then deadlines[reservations[i]] = clock() + lease end
-    return 'h' .. table.concat(answer)
+    return 'h' .. packStruct(format('ddd', count), unpack(answer))
   end
 
   local function settle(i, op)
@@ -222,21 +238,22 @@ local function operate()
       end
     end
     local actual, lost, at = unpackStruct('<I2I2', op, 2)
-    for s = 1, actual + lost do
-      local place, amount
-      place, amount, at = unpackStruct('<I2d', op, at)
-      if (s <= actual) == known then
-        local c = touch(list[place])
-        c.spent = c.spent + amount
-      end
+    local shares = { unpackStruct(format('I2d', actual + lost), op, at) }
+    local from, to = 1, actual
+    if not known then from, to = actual + 1, actual + lost end
+    for s = 2 * from - 1, 2 * to, 2 do
+      local c = touch(list[shares[s]])
+      c.spent = c.spent + shares[s + 1]
     end
     change(i, 's', SETTLED_MS)
     deadlines[reservations[i]] = false
-    local answer = { 'd' }
+    local answer = {}
     for s, c in ipairs(touched) do
-      answer[s + 1] = packStruct('<I2ddd', c.at, c.base + c.spent, c.held, slack(c))
+      local n = 4 * s - 3
+      answer[n], answer[n + 1] = c.at, c.base + c.spent
+      answer[n + 2], answer[n + 3] = c.held, slack(c)
     end
-    return table.concat(answer)
+    return 'd' .. packStruct(format('I2ddd', #touched), unpack(answer))
   end
 
   local result = {}

@@ -26,7 +26,7 @@ export default {
     ...kind,
     displayName: name,
   })),
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   coverageProvider: 'v8',
   collectCoverageFrom: ['libs/*/src/**/*.ts', '!**/*.spec.ts', '!**/index.ts'],
 };

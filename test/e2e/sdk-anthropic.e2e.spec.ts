@@ -235,6 +235,51 @@ describe('a count of tokens', () => {
   });
 });
 
+describe('Claude Code', () => {
+  const asCode = (path: string, init: RequestInit = {}) =>
+    fetch(gateway.url + path, {
+      ...init,
+      headers: {
+        'x-api-key': gateway.adminKey,
+        'anthropic-version': '2023-06-01',
+        'anthropic-beta': 'claude-code-20250219,interleaved-thinking-2025-05-14',
+        'x-claude-code-session-id': 'session-1',
+        'content-type': 'application/json',
+      },
+    });
+
+  it('finds its probe without a key', async () => {
+    const response = await fetch(`${gateway.url}/api/hello`, { method: 'HEAD' });
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe('');
+  });
+
+  it('lists the models in Anthropic’s shape', async () => {
+    const list = (await (await asCode('/v1/models?limit=1000')).json()) as any;
+    expect(list).toMatchObject({ has_more: false });
+    expect(list.data).toContainEqual(
+      expect.objectContaining({
+        type: 'model',
+        id: 'claude-test',
+        display_name: expect.any(String),
+      }),
+    );
+  });
+
+  it('gets its whole body to the upstream in its own order, and the stream back word for word', async () => {
+    upstream.always({ sse, done: false });
+    // Spaces and order are the client's own; an unknown field, thoughts with signatures, marks, the order of system.
+    const body = `{"zeta": 1, "model":"claude-test","stream":true,"max_tokens":32000,"system":[{"type":"text","text":"b"},{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}}],"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"text","text":"ok"}]},{"role":"user","content":[{"type":"text","text":"go on","cache_control":{"type":"ephemeral"}}]}],"metadata":{"user_id":"u"},"context_management":{"edits":[]}}`;
+    const response = await asCode('/v1/messages?beta=true', { method: 'POST', body });
+    expect(await response.text()).toBe(sse.join(''));
+    const [request] = upstream.requests;
+    expect(request!.text).toBe(JSON.stringify(JSON.parse(body)));
+    expect(request!.headers['anthropic-beta']).toBe(
+      'claude-code-20250219,interleaved-thinking-2025-05-14',
+    );
+  });
+});
+
 describe('the Anthropic SDK talks to other providers', () => {
   it.each(['gpt-test', 'gemini-test'])(
     '%s: tools, thinking and usage, whole and streamed',

@@ -27,7 +27,7 @@ models:
   - { id: embed-alone, provider: main, retries: 1, ${model} }
   - { id: embed-frail, provider: frail, retries: 0, fallbacks: [embed-spare], ${model} }
   - { id: embed-spare, provider: spare, retries: 0, ${model} }
-routing: { breaker: { minCalls: 12, reset: 60s } }`,
+routing: { breaker: { minCalls: 20, reset: 60s } }`,
   });
   const options = { apiKey: gateway.adminKey, maxRetries: 0 };
   direct = new OpenAI({ ...options, baseURL: main.baseUrl });
@@ -103,6 +103,61 @@ describe('the openai SDK gets embeddings', () => {
   });
 });
 
+describe('embeddings', () => {
+  it('are kept by text: only what is new goes upstream, and the order stays', async () => {
+    main.always(vectors(1));
+    const [a, b, c] = [fresh(), fresh(), fresh()];
+    const first = await embed('embed', [a, c]);
+    main.requests.length = 0;
+    const answer = await embed('embed', [a, b, c]);
+    expect(main.requests.map(({ json }) => json.input)).toEqual([[b]]);
+    expect(answer.data.map(({ index }) => index)).toEqual([0, 1, 2]);
+    expect([answer.data[0]!.embedding, answer.data[2]!.embedding]).toEqual(
+      first.data.map(({ embedding }) => embedding),
+    );
+    // Other dimensions are other vectors.
+    await through.embeddings.create({ model: 'embed', input: a, dimensions: 2 });
+    expect(main.requests.at(-1)!.json).toMatchObject({ input: [a], dimensions: 2 });
+  });
+
+  it('come as floats and as base64 of the same numbers', async () => {
+    main.always(vectors(1));
+    const text = fresh();
+    const floats = await embed('embed', text);
+    const raw = await fetch(`${gateway.url}/v1/embeddings`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${gateway.adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'embed', input: text, encoding_format: 'base64' }),
+    });
+    const { data } = (await raw.json()) as { data: { embedding: string }[] };
+    const bytes = Buffer.from(data[0]!.embedding, 'base64');
+    expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual(floats.data[0]!.embedding);
+  });
+
+  it('of many texts go upstream in batches', async () => {
+    main.always(vectors(1));
+    const response = await fetch(`${gateway.url}/v1/embeddings/batch`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${gateway.adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        model: 'embed',
+        texts: Array.from({ length: 5 }, fresh),
+        batch_size: 2,
+      }),
+    });
+    const { data, usage } = (await response.json()) as any;
+    expect(main.requests.map(({ json }) => json.input.length)).toEqual([2, 2, 1]);
+    expect(data.map(({ embedding }: any) => embedding)).toEqual([
+      [1, 0],
+      [1, 1],
+      [1, 0],
+      [1, 1],
+      [1, 0],
+    ]);
+    expect(usage.prompt_tokens).toBe(21);
+  });
+});
+
 describe('embeddings of one request', () => {
   it('are all of one model: what the cache has of another is made anew', async () => {
     main.always(vectors(1));
@@ -129,8 +184,8 @@ describe('an embedding provider', () => {
   it('is left alone once its breaker is open', async () => {
     spare.always(vectors(2));
     main.always(FAILS);
-    for (let i = 0; i < 20; i++) expect(await makers(embed('embed-frail', fresh()))).toEqual([2]);
-    expect(main.requests.length).toBe(12);
-    expect(spare.requests).toHaveLength(20);
+    for (let i = 0; i < 30; i++) expect(await makers(embed('embed-frail', fresh()))).toEqual([2]);
+    expect(main.requests.length).toBe(20);
+    expect(spare.requests).toHaveLength(30);
   });
 });

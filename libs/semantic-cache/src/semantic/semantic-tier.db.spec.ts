@@ -272,6 +272,8 @@ describe('the semantic tier', () => {
       embedder: () => Promise.resolve(embedder),
     });
     await tier.open(cache, embedders);
+    tier.keep(ask(HOURS), answer('nine to five'));
+    await tier.flush();
     hangs = true;
     const started = performance.now();
     expect((await tier.lookup(ask(HOURS), 200)).candidate).toBeUndefined();

@@ -23,7 +23,7 @@ type Catalogue = { readonly [K in ProviderConfig['kind']]?: () => Promise<Adapte
 
 /**
  * Every provider kind, loaded when the first provider of that kind is used: an SDK that nobody configured
- * costs neither start-up time nor memory. Adding one is a file and a line here.
+ * costs neither start-up time nor memory. Adding one is a folder and a line here.
  */
 export const PROVIDER_CATALOGUE: Catalogue = {
   sandbox: async () => {

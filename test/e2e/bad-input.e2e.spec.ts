@@ -89,6 +89,16 @@ describe('a bad request is refused in the OpenAI shape, and no upstream hears of
         { status: 404, code: 'model_not_found', param: 'model' },
       ],
       [
+        'a model named with half a character',
+        () => post('{"model":"a\\ud800","messages":[{"role":"user","content":"hi"}]}'),
+        { status: 404, code: 'model_not_found', param: 'model' },
+      ],
+      [
+        'a model named with a zero byte',
+        () => post('{"model":"a\\u0000","messages":[{"role":"user","content":"hi"}]}'),
+        { status: 404, code: 'model_not_found', param: 'model' },
+      ],
+      [
         'a wrong key',
         () => post(valid(), { authorization: `Bearer sk-sluice-${'x'.repeat(43)}` }),
         { status: 401, code: 'unauthorized' },
@@ -165,6 +175,30 @@ describe('a bad request is refused in the OpenAI shape, and no upstream hears of
     const answer = await post(valid(), {}, `/v1/chat/completions?api_key=${gateway.adminKey}`);
     expect([400, 401]).toContain(answer.status);
     expect(JSON.stringify(answer.json)).not.toContain(gateway.adminKey);
+  });
+
+  it.each([
+    ['DELETE', '/v1/admin/callers/%00/data', undefined, 'id'],
+    ['GET', '/v1/admin/usage?form=2026-01-01', undefined, 'form'],
+    [
+      'POST',
+      '/v1/admin/rate-limits/override',
+      { subject: 'x', until: '2020-01-01T00:00:00Z', per_hour: 5 },
+      'until',
+    ],
+  ])('of an administrator too: %s %s', async (method, path, body, param) => {
+    const response = await fetch(gateway.url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${gateway.adminKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    expect([response.status, await response.json()]).toMatchObject([
+      400,
+      { error: { code: 'invalid_request', param } },
+    ]);
   });
 
   it('a header of 64 KB', async () => {

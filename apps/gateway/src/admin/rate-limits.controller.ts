@@ -37,6 +37,9 @@ export class RateLimitsController {
       });
     }
     const until = Date.parse(wanted.until);
+    if (until <= Date.now()) {
+      throw new GatewayError('invalid_request', 'until must be in the future.', { param: 'until' });
+    }
     if (until > Date.now() + LONGEST_MS) {
       throw new GatewayError('invalid_request', 'until must be at most 31 days away.', {
         param: 'until',

@@ -4,7 +4,11 @@ import { z } from 'zod';
 const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
   error: 'expected a date (2026-01-31) or a time with zone (2026-01-31T12:00:00Z)',
 });
-const name = z.string().min(1).max(256);
+const name = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^\P{C}+$/u, { error: 'expected printable characters' });
 const words = z
   .union([z.string(), z.array(z.string()).max(10)])
   .transform((value) => (typeof value === 'string' ? value.split(',') : value))

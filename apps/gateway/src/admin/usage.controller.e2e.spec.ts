@@ -238,8 +238,8 @@ describe('GET /v1/usage', () => {
     [`?from=${encodeURIComponent(`2026-01-01' OR 1=1`)}`, 'from'],
     ['?to=tomorrow', 'to'],
     // It knows no other callers and no other tenants.
-    ['?caller=alice', undefined],
-    ['?tenant=acme', undefined],
+    ['?caller=alice', 'caller'],
+    ['?tenant=acme', 'tenant'],
   ])('refuses %s', async (query, param) => {
     const { status, body } = await own(query, 'bob');
     expect([status, body.error.code]).toEqual([400, 'invalid_request']);

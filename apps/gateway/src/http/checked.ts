@@ -6,8 +6,9 @@ export function checked<S extends z.ZodType>(schema: S, value: unknown): z.outpu
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  const param = pathOf(issue?.path ?? []);
-  const where = param === '' ? 'The request body' : param;
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+  const param = pathOf([...(issue?.path ?? []), ...unknown]);
+  const where = param === '' ? 'The request' : param;
   throw new GatewayError('invalid_request', `${where}: ${issue?.message ?? 'is not valid'}.`, {
     ...(param === '' ? {} : { param }),
   });

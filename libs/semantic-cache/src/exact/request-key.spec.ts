@@ -149,6 +149,8 @@ describe('entryKey', () => {
   it('has four parts, the first three readable, whatever the names hold', () => {
     expect(entryKey(parts)).toMatch(/^acme:default:small:[0-9a-f]{64}$/);
     expect(entryKey({ ...parts, tenant: 'a:b c' }).split(':')).toHaveLength(4);
+    // Half of a surrogate pair, which JSON can hold and a URI cannot.
+    expect(entryKey({ ...parts, model: 'a\ud800b' }).split(':')).toHaveLength(4);
     expect(entryKey({ ...parts, tenant: 'a:b c' })).toMatch(/^a%3Ab%20c:/);
   });
 });

@@ -78,7 +78,7 @@ export function entryKey(parts: KeyParts): string {
   return `${label(parts.tenant)}:${label(parts.namespace)}:${label(parts.model)}:${digest}`;
 }
 
-/** Colons separate the parts of a key, and spaces would end a Redis glob in some tools. */
+/** Colons separate the parts of a key, and spaces would end a Redis glob in some tools. Half a character is no error. */
 function label(text: string): string {
-  return /^[\w./-]*$/.test(text) ? text : encodeURIComponent(text);
+  return /^[\w./-]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }

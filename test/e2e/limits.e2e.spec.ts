@@ -9,6 +9,7 @@ tiers:
   anonymous: { requests: { perHour: 5, burstPerMinute: 5 } }
   paid: { requests: unlimited, priority: 2 }
   poor: { requests: unlimited, budget: { monthlyUsd: 0.000001 } }
+  short: { requests: unlimited, budget: { monthlyUsd: 0.016 } }
   tight: { requests: unlimited, budget: { monthlyUsd: 0.004 } }
   slow: { requests: { perHour: 100, burstPerMinute: 2 } }
   admin: { priority: 3 }
@@ -86,6 +87,39 @@ describe('limits at the door', () => {
     expect(budget.limit).toBe(0.004);
     expect(budget.spent).toBeLessThanOrEqual(budget.limit);
     expect(budget.reserved).toBe(0);
+  });
+
+  it('end a stream that their budget does not reach to the end of, and say so', async () => {
+    const key = await gateway.createKey('short', { owner: 'short-owner' });
+    const stream = async (path: string, body: Readonly<Record<string, unknown>>) => {
+      const response = await fetch(`${gateway.url}${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({
+          model: 'sandbox-large',
+          stream: true,
+          messages: [{ role: 'user', content: 'A long story. [[sandbox tokens=3000]]' }],
+          ...body,
+        }),
+      });
+      const text = await response.text();
+      return [...text.matchAll(/^data: (\{.*\})$/gm)].map(
+        ([, data]) => JSON.parse(data ?? '') as Record<string, any>,
+      );
+    };
+    // A thousand tokens are reserved, and no more are to be had.
+    const last = (await stream('/v1/chat/completions', {})).at(-1);
+    expect(last).toMatchObject({
+      choices: [{ finish_reason: 'length' }],
+      sluice: { stopped_by: 'budget' },
+    });
+    const own = await fetch(`${gateway.url}/v1/usage`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    const { limits } = (await own.json()) as Record<string, any>;
+    const budget = limits.find((limit: { unit: string }) => limit.unit === 'usd');
+    expect(budget.spent).toBeGreaterThan(0.01);
+    expect(budget.spent).toBeLessThanOrEqual(budget.limit);
   });
 
   it('say how long to wait when the rate is too high, and what is left on every answer', async () => {

@@ -37,9 +37,14 @@ export interface SpendHold {
    * @throws GatewayError budget_exhausted | token_limit | emergency_shutdown | context_too_long
    */
   cover(target: Target): Promise<void>;
-  /** Tells how many output tokens have been streamed; 'stop' ends the stream with finish reason `length`. */
-  progress(outputTokens: number): 'go' | 'stop';
+  /**
+   * Tells how many output tokens have been streamed; 'stop' ends the stream with finish reason `length`. A promise while more
+   * is being asked for: the stream waits.
+   */
+  progress(outputTokens: number): Progress | Promise<Progress>;
 }
+
+export type Progress = 'go' | 'stop';
 
 const NO_HOLD: SpendHold = {
   cover: () => Promise.resolve(),

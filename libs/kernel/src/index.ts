@@ -89,6 +89,7 @@ export {
   type CacheMode,
   type ChatCallInit,
   type SpendHold,
+  type Progress,
 } from './call.js';
 export { FEATURE_FLAGS, FeatureFlags, type FeatureFlag } from './feature-flags.js';
 export { ChatInterceptor, type ChatHandler } from './interceptor.js';

@@ -454,7 +454,7 @@ describe('a stream that writes more than was estimated', () => {
     const w = spendWorld({ policies: POLICIES });
     const { call, reply } = await begin(w, endless);
     let written = 0;
-    while (call.hold.progress(written) === 'go') {
+    while ((await call.hold.progress(written)) === 'go') {
       written += 8;
       await new Promise(setImmediate);
       expect(written).toBeLessThan(5000);
@@ -463,6 +463,20 @@ describe('a stream that writes more than was estimated', () => {
     expect(written).toBeLessThanOrEqual(3000);
     const [spent = 0, held = 0] = (await books(w))['tokens/day'] ?? [];
     expect(spent + held).toBeLessThanOrEqual(3000);
+    await reply.abandon();
+    expect(w.engine.live).toBe(0);
+  });
+
+  it('waits for its top-up, however much it writes at once, and ends only when there is none', async () => {
+    const w = spendWorld({ policies: POLICIES });
+    for (let i = 0; i < 10; i++) w.outputs.learn('small', 'caller:acme/ann', 8);
+    const { call, reply } = await begin(w, endless);
+    expect((await books(w))['tokens/day']?.[1]).toBeLessThan(30);
+    const progress = call.hold.progress(1500);
+    expect(progress).toBeInstanceOf(Promise);
+    expect(await progress).toBe('go');
+    expect((await books(w))['tokens/day']?.[1]).toBeGreaterThanOrEqual(1510);
+    expect(await call.hold.progress(4000)).toBe('stop');
     await reply.abandon();
     expect(w.engine.live).toBe(0);
   });

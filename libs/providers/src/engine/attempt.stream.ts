@@ -7,6 +7,7 @@ import {
   type ChatEvent,
   type ChatMessage,
   type Outcome,
+  type Progress,
   type Usage,
 } from '@sluice/kernel';
 import type { ProviderAnswer } from '../provider-adapter.js';
@@ -125,18 +126,25 @@ export class AttemptStream implements AsyncIterableIterator<ChatChunk> {
     if (this.#characters > before) this.#contentChunks++;
   }
 
-  #deliver(): IteratorResult<ChatChunk> {
+  #deliver(): IteratorResult<ChatChunk> | Promise<IteratorResult<ChatChunk>> {
     const chunk = this.#kept[this.#next++];
     if (chunk === undefined) return { done: true, value: undefined };
-    if (
-      !this.#stop &&
-      this.#characters > 0 &&
-      this.call.hold.progress(this.#outputTokens()) === 'stop'
-    ) {
-      this.#stop = true;
-      this.gate.cut('stopped');
+    if (this.#stop || this.#characters === 0) return { done: false, value: chunk };
+    const progress = this.call.hold.progress(this.#outputTokens());
+    if (progress instanceof Promise) {
+      return progress.then((now) => {
+        this.#heed(now);
+        return { done: false, value: chunk };
+      });
     }
+    this.#heed(progress);
     return { done: false, value: chunk };
+  }
+
+  #heed(progress: Progress): void {
+    if (progress === 'go' || this.#stop) return;
+    this.#stop = true;
+    this.gate.cut('stopped');
   }
 
   /** Awaits the next chunk with one timer for the whole stream: silence counts only while somebody waits. */

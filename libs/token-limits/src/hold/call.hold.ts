@@ -5,6 +5,7 @@ import {
   type AttemptFact,
   type ChatCall,
   type ExpectedSpend,
+  type Progress,
   type Settlement,
   type SpendHold,
   type Target,
@@ -29,8 +30,6 @@ export interface HoldRooms {
 /** A top-up is asked for when so much of what is covered has been written. */
 const LOW_WATER = 0.75;
 const SMALLEST_TOP_UP = 256;
-/** Tokens that may be written over the covered ones while Redis still thinks about a top-up. */
-const GRACE = 64;
 
 /** What one call holds, from its first attempt to its end. */
 export class CallHold implements SpendHold {
@@ -39,7 +38,9 @@ export class CallHold implements SpendHold {
   readonly #open: Attempt[] = [];
   #charged: Amounts = NOTHING;
   #covered = 0;
-  #topUp: 'idle' | 'pending' | 'refused' = 'idle';
+  #topUp: 'idle' | 'refused' = 'idle';
+  /** A top-up that is being asked for. */
+  #asking: Promise<void> | undefined;
   #finished = false;
 
   constructor(
@@ -73,19 +74,25 @@ export class CallHold implements SpendHold {
     this.call.journal.expected = this.#expected(need);
   }
 
-  progress(outputTokens: number): 'go' | 'stop' {
+  progress(outputTokens: number): Progress | Promise<Progress> {
     const attempt = this.#current;
     if (attempt?.reserved === undefined) return 'go';
     this.rooms.engine.touch(attempt.reserved.id);
-    const { mostOutput } = attempt.need;
-    // The estimate priced all that the upstream may write.
-    if (mostOutput !== undefined && this.#covered >= mostOutput) return 'go';
-    const over = outputTokens >= this.#covered;
-    if (this.#topUp === 'idle' && outputTokens >= this.#covered * LOW_WATER) this.#ask(attempt);
-    // The first refusal may be due to what others held then: ask once more at the edge.
-    else if (this.#topUp === 'refused' && over) this.#ask(attempt);
-    if (outputTokens < this.#covered) return 'go';
-    return this.#topUp === 'pending' && outputTokens < this.#covered + GRACE ? 'go' : 'stop';
+    for (;;) {
+      // The estimate priced all that the upstream may write.
+      if (this.#covered >= (attempt.need.mostOutput ?? Infinity)) return 'go';
+      const over = outputTokens >= this.#covered;
+      // The first refusal may be due to what others held then: asked once more at the edge.
+      const low = over || (this.#topUp === 'idle' && outputTokens >= this.#covered * LOW_WATER);
+      if (this.#asking === undefined && low) this.#ask(attempt);
+      if (!over) return 'go';
+      if (this.#asking !== undefined) {
+        return this.#asking.then(() =>
+          this.#topUp === 'refused' ? 'stop' : this.progress(outputTokens),
+        );
+      }
+      if (this.#topUp === 'refused') return 'stop';
+    }
   }
 
   /** What is known of earlier attempts, what is held for those still open, and the usual for the one that starts. */
@@ -139,8 +146,11 @@ export class CallHold implements SpendHold {
     };
     const answer = engine.topUp(attempt.reserved, shares);
     if (answer instanceof Promise) {
-      this.#topUp = 'pending';
-      void answer.then(taken);
+      this.#asking = answer.then((granted) => {
+        this.#asking = undefined;
+        // The call may have gone on to another target meanwhile.
+        if (this.#current === attempt) taken(granted);
+      });
     } else {
       taken(answer);
     }

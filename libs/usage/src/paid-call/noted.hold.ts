@@ -6,6 +6,7 @@ import {
   type Clock,
   type SpendHold,
   type Target,
+  type Progress,
 } from '@sluice/kernel';
 import { costOf } from '@sluice/model-catalog';
 import { OpenCallNotes } from '../spool/open-call.log.js';
@@ -52,7 +53,7 @@ export class NotedHold implements SpendHold {
     await this.#note(target);
   }
 
-  progress(outputTokens: number): 'go' | 'stop' {
+  progress(outputTokens: number): Progress | Promise<Progress> {
     const target = this.#target;
     if (target !== undefined && this.rooms.clock.monotonic() - this.#notedAt > PROGRESS_EVERY_MS) {
       // The answer goes on as well when the disk takes no more: the earlier note stands.

@@ -135,10 +135,10 @@ export class BedrockEvents {
 
   read(event: ConverseStreamOutput): ChatEvent[] {
     if (event.contentBlockStart !== undefined) {
-      const { start, contentBlockIndex = 0 } = event.contentBlockStart;
+      const { start, contentBlockIndex } = event.contentBlockStart;
       if (start?.toolUse === undefined) return [];
       this.#calls += 1;
-      this.#callOf.set(contentBlockIndex, this.#calls);
+      this.#callOf.set(blockIndex(contentBlockIndex), this.#calls);
       const id = string(start.toolUse.toolUseId);
       const name = string(start.toolUse.name);
       return [{ type: 'tool_call', choice: 0, index: this.#calls, id, name, arguments: '' }];
@@ -163,7 +163,8 @@ export class BedrockEvents {
   }
 
   #delta(event: NonNullable<ConverseStreamOutput['contentBlockDelta']>): ChatEvent[] {
-    const { delta, contentBlockIndex: block = 0 } = event;
+    const { delta } = event;
+    const block = blockIndex(event.contentBlockIndex);
     if (delta?.text !== undefined) return [{ type: 'text', choice: 0, text: string(delta.text) }];
     if (delta?.toolUse !== undefined) {
       const index = this.#callOf.get(block);
@@ -184,6 +185,10 @@ export class BedrockEvents {
       },
     ];
   }
+}
+
+function blockIndex(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }
 
 function base64(bytes: Uint8Array): string {

@@ -248,7 +248,10 @@ async function endLeftover(setup: Setup, logger: Logger): Promise<void> {
     await rm(join(setup.cluster, 'postmaster.pid'), { force: true });
     return;
   }
-  logger.warn({ server_pid: left.pid }, 'ending the database server that a killed gateway left behind');
+  logger.warn(
+    { server_pid: left.pid },
+    'ending the database server that a killed gateway left behind',
+  );
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     try {
       process.kill(left.pid, signal);

@@ -141,6 +141,7 @@ function watchdog(server: ChildProcess, command: ServerCommand): ChildProcess {
 function report(line: string, logger: Logger): void {
   const message = /(LOG|WARNING|ERROR|FATAL|PANIC|HINT|DETAIL): +(.*)$/.exec(line);
   const [, level = '', text = line] = message ?? [];
-  if (level === 'PANIC' || level === 'FATAL') logger.warn({ postgres: text, severity: level }, 'postgres');
+  if (level === 'PANIC' || level === 'FATAL')
+    logger.warn({ postgres: text, severity: level }, 'postgres');
   else logger.debug({ postgres: text, severity: level }, 'postgres');
 }

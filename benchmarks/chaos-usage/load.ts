@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { PromptCounter, TokenCounter } from '@sluice/model-catalog';
 import { chatChunks, chatCompletion } from '../../test/upstream/openai-fixtures.js';
 import { ScriptedUpstream } from '../../test/upstream/scripted-upstream.js';
 
@@ -38,9 +39,15 @@ export async function billingUpstream(): Promise<{
 }> {
   const upstream = await ScriptedUpstream.start();
   const book = new Map<string, number>();
-  upstream.always((request) => {
+  const prompts = new PromptCounter(new TokenCounter());
+  upstream.always(async (request) => {
     const tag = TAG.exec(request.text)?.[1] ?? '';
-    const [input, output] = [between(50, 60), between(20, 60)];
+    const [{ content }] = request.json.messages;
+    // As published: what a provider counts is no estimate of ours.
+    const input = await prompts.countPrompt({
+      messages: [{ role: 'user', parts: [{ type: 'text', text: content }] }],
+    });
+    const output = between(20, 60);
     const billed = {
       prompt_tokens: input,
       completion_tokens: output,

@@ -12,6 +12,9 @@ import { UNLIMITED } from './unlimited.decorator.js';
 // static import would be part of the same graph.
 const { ThrottlerGuard } = await import('@nestjs/throttler');
 
+/** `retry-after` above this is not waited for by the official SDKs. */
+const LONGEST_RETRY_S = 60;
+
 /** What this guard reads of a Fastify request. */
 interface LimitedRequest {
   /** Put there by the guard that knows keys; absent on public routes. */
@@ -82,7 +85,8 @@ export class RateLimitGuard extends ThrottlerGuard {
       `Rate limit reached: ${window?.limit ?? 0} requests per ${window?.name ?? 'hour'}. Try again in ${seconds} s.`,
       {
         retryAfterMs: verdict.retryAfterMs,
-        shouldRetry: true,
+        // openai-node takes no longer wait and comes back within seconds, each time to be refused.
+        shouldRetry: seconds <= LONGEST_RETRY_S,
         facts: { limit: `requests_${window?.name ?? 'hour'}` },
       },
     );

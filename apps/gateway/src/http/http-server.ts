@@ -29,6 +29,7 @@ const windows = (kind: string): string[] =>
 
 /** What a page may read of an answer from another origin: browsers hide all headers that are not named. */
 const EXPOSED_HEADERS = [
+  'age',
   'request-id',
   'retry-after',
   'x-request-id',

@@ -130,6 +130,8 @@ export class SpendEngine {
     every(TRIM_MS, 'trim', () => this.#trim(false));
     every(TRIM_MS, 'sweep', () => this.sweep());
     every(FINISH_MS, 'finish', () => this.finishOthers());
+    // A call may time out just after Redis came back: it must not hold until the next outage.
+    every(TRIM_MS, 'flush', () => this.flush());
     every(TRIM_MS, 'bound', () => this.bound(MAX_COUNTERS));
     every(FORGET_MS, 'forget', () => this.forget());
     this.redis.onRecovery(() => void this.flush());

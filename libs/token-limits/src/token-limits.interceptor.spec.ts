@@ -400,6 +400,32 @@ describe('calls that others hold out', () => {
     expect((await books(w))['tokens/day']).toEqual([1200, 0]);
   });
 
+  it('hold nothing when room comes in the moment in which their wait ends', async () => {
+    const w = spendWorld({ policies: { ...POLICIES, throttle: { queue: { maxWait: '300ms' } } } });
+    const [one, two] = [await holder(w), await holder(w)];
+    const reserve = w.engine.reserve.bind(w.engine);
+    let slow: Promise<unknown> | undefined;
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    w.engine.reserve = async (id, shares) => {
+      if (!id.includes('.')) return reserve(id, shares);
+      // The second try takes longer than the wait.
+      await answered;
+      const late = reserve(id, shares);
+      slow = late;
+      return late;
+    };
+    expect(await run(w, { maxTokens: 900 })).toMatchObject({ code: 'token_limit' });
+    one.take();
+    two.take();
+    answer();
+    await new Promise(setImmediate);
+    await slow;
+    await new Promise(setImmediate);
+    expect(w.engine.live).toBe(0);
+    expect((await books(w))['tokens/day']?.[1]).toBe(0);
+  });
+
   it('free their place when the caller leaves', async () => {
     const w = spendWorld({ policies: POLICIES });
     const [a, b] = [await holder(w), await holder(w)];

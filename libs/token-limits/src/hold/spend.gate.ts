@@ -89,11 +89,17 @@ export class SpendGate {
     const started = this.clock.monotonic();
     let reserved: Reserved | undefined;
     let tries = 0;
+    let over = false;
     let last: Refused | Unavailable = first;
     const attempt = async () => {
       // A refusal is not remembered by the ledger, but a fresh id keeps each try apart from a late reply to the last.
       const answer = await this.#reserve(`${id}.${++tries}`, shares);
       if (answer.kind === 'held') {
+        if (over) {
+          // The wait ended while this was under way: nobody will use it.
+          await this.engine.settle(answer.reserved, []);
+          return 'done' as const;
+        }
         reserved = await this.#admitted(admission, answer.reserved);
         return 'done' as const;
       }
@@ -113,6 +119,7 @@ export class SpendGate {
         { maxWaiting, maxWaitMs: maxWait },
       );
     } finally {
+      over = true;
       call.journal.upstreamMs += this.clock.monotonic() - started;
       // The wait ended while an attempt was under way and got through: nobody will use it.
       if (outcome !== 'done' && reserved !== undefined) await this.engine.settle(reserved, []);

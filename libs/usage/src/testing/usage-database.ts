@@ -7,16 +7,11 @@ import type { UsageEvent } from '../usage-event.js';
 
 /** A real, migrated database for one test file. */
 export class UsageDatabase {
-  /** Without the product's time limits: a busy machine may seed and analyse for long. */
-  readonly #patient: pg.Pool;
-
   private constructor(
     readonly server: TestPostgres,
     readonly url: string,
     readonly database: Database,
-  ) {
-    this.#patient = new pg.Pool({ connectionString: url, max: 2 });
-  }
+  ) {}
 
   static async start(): Promise<UsageDatabase> {
     const server = await startTestPostgres();
@@ -34,8 +29,15 @@ export class UsageDatabase {
     return insertRows(this.database.writer, rows);
   }
 
+  /** Without the product's time limits: a busy machine may seed and analyse for long. */
   async rows(sql: string, values: readonly unknown[] = []): Promise<Record<string, unknown>[]> {
-    return (await this.#patient.query<Record<string, unknown>>(sql, [...values])).rows;
+    const client = new pg.Client({ connectionString: this.url });
+    await client.connect();
+    try {
+      return (await client.query<Record<string, unknown>>(sql, [...values])).rows;
+    } finally {
+      await client.end();
+    }
   }
 
   async clear(): Promise<void> {
@@ -45,7 +47,6 @@ export class UsageDatabase {
   }
 
   async stop(): Promise<void> {
-    await this.#patient.end();
     await this.database.close();
     await this.server.stop();
   }

@@ -106,13 +106,13 @@ async function ask(w: ReturnType<typeof world>, ...args: Parameters<typeof reque
 describe('the rate limit guard', () => {
   it('tells SDKs not to try again by themselves when the hour is used up', async () => {
     const w = world();
-    let refused: GatewayError | undefined;
-    for (let i = 0; refused?.facts?.limit !== 'requests_hour'; i++) {
-      if (i % 3 === 2) w.clock.advance(60_000);
-      ({ refused } = await ask(w, alice));
+    for (let i = 0; i < 6; i++) {
+      expect((await ask(w, alice)).refused).toBeUndefined();
+      w.clock.advance(60_000);
     }
-    expect(refused.retryAfterMs).toBeGreaterThan(60_000);
-    expect(refused.shouldRetry).toBe(false);
+    const { refused } = await ask(w, alice);
+    expect(refused?.retryAfterMs).toBeGreaterThan(60_000);
+    expect(refused?.shouldRetry).toBe(false);
   });
 
   it('lets a burst through, then refuses with the exact time and all headers', async () => {

@@ -179,7 +179,7 @@ describe('a call that is about to cost something', () => {
       await inner.hold.cover(target);
       for (let second = 1; second <= 3; second += 1) {
         clock.advance(600);
-        inner.hold.progress(second * 100);
+        await inner.hold.progress(second * 100);
       }
       return answer();
     });

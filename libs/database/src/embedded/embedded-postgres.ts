@@ -210,16 +210,23 @@ async function startServer(
   const args = ['-D', clusterName(cluster)];
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
   const command = { program: binaries.postgres, args, cwd: cluster, user, socketDir };
-  // After a kill of the server its own children may hold the shared memory for some milliseconds more.
   for (let round = 1; ; round++) {
     try {
       return await ServerProcess.start(command, logger);
     } catch (error) {
-      const busy = String(error).includes('shared memory block');
-      if (!busy || round === START_ROUNDS) throw error;
+      if (!isLateTraceOfAnother(String(error)) || round === START_ROUNDS) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
+      await prepareSocketDir(cluster, user);
     }
   }
+}
+
+/**
+ * After a kill of the server its own children may hold the shared memory for some milliseconds more, and the watchdog of
+ * a killed gateway may remove the socket's directory that the next one has just prepared.
+ */
+function isLateTraceOfAnother(error: string): boolean {
+  return error.includes('shared memory block') || error.includes('could not create lock file');
 }
 
 interface RecordedServer {

@@ -45,7 +45,8 @@ async function keptSecret(file: string, generate: () => string): Promise<string>
   const kept = await read(file);
   if (kept !== undefined) return kept;
   await mkdir(join(file, '..'), { recursive: true });
-  const draft = `${file}.${process.pid}`;
+  // Two containers on one volume may both be process 7.
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, `${generate()}\n`, { mode: 0o600 });
   // Linked and not renamed: of two processes that start at once, both must end up with the first one's.
   await link(draft, file).catch((error: unknown) => {

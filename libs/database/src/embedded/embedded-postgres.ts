@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '@sluice/observability';
@@ -64,8 +64,8 @@ export class EmbeddedPostgres {
       const { durability = 'safe', maxConnections = 60 } = options;
       const setup: Setup = { cluster, user, binaries, durability, maxConnections };
       await prepareCluster(setup);
-      const socketDir = await prepareSocketDir(cluster, user);
       await endLeftover(setup, options.logger);
+      const socketDir = await makeSocketDir(cluster, user);
       const launch = () => startServer(setup, socketDir, options.logger);
       const self = new EmbeddedPostgres(addressOf(socketDir), claim, launch, options.logger);
       await self.#run();
@@ -161,23 +161,21 @@ async function prepareCluster(setup: Setup): Promise<void> {
   await rename(draft, cluster);
 }
 
-/** A socket's path may have 107 bytes at most, so it does not lie in the data directory. */
-async function prepareSocketDir(cluster: string, user: ServerUser): Promise<string> {
-  const name = `sluice-${clusterId(cluster)}`;
+/**
+ * A socket's path may have 107 bytes at most, so it does not lie in the data directory. Each start has a directory of its
+ * own: the watchdog of a killed gateway removes that of its server, perhaps while the next one is starting.
+ */
+async function makeSocketDir(cluster: string, user: ServerUser): Promise<string> {
   for (const base of new Set([tmpdir(), '/tmp'])) {
-    const dir = join(base, name);
-    if (dir.length > 80 || !(await isReachable(base, user))) continue;
-    await mkdir(dir, { mode: 0o700 }).catch(ifCode('EEXIST'));
-    const entry = await lstat(dir);
-    const owners = [process.getuid?.(), user.uid];
-    // The server trusts whoever reaches the socket: a directory of somebody else would hand it to them.
-    if (!entry.isDirectory() || !owners.includes(entry.uid)) continue;
-    await chmod(dir, 0o700);
+    const prefix = join(base, `sluice-${clusterId(cluster)}-`);
+    if (prefix.length > 74 || !(await isReachable(base, user))) continue;
+    // Closed to others: the server trusts whoever reaches the socket.
+    const dir = await mkdtemp(prefix);
     if (user.uid !== undefined && user.gid !== undefined) await chown(dir, user.uid, user.gid);
     return dir;
   }
   throw new EmbeddedPostgresError(
-    `No place for the socket of the embedded database: ${tmpdir()} is not usable, its path is too long, or ${name} there belongs to somebody else.`,
+    `No place for the socket of the embedded database: ${tmpdir()} is not usable, or its path is too long.`,
   );
 }
 
@@ -210,23 +208,16 @@ async function startServer(
   const args = ['-D', clusterName(cluster)];
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
   const command = { program: binaries.postgres, args, cwd: cluster, user, socketDir };
+  // After a kill of the server its own children may hold the shared memory for some milliseconds more.
   for (let round = 1; ; round++) {
     try {
       return await ServerProcess.start(command, logger);
     } catch (error) {
-      if (!isLateTraceOfAnother(String(error)) || round === START_ROUNDS) throw error;
+      const busy = String(error).includes('shared memory block');
+      if (!busy || round === START_ROUNDS) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));
-      await prepareSocketDir(cluster, user);
     }
   }
-}
-
-/**
- * After a kill of the server its own children may hold the shared memory for some milliseconds more, and the watchdog of
- * a killed gateway may remove the socket's directory that the next one has just prepared.
- */
-function isLateTraceOfAnother(error: string): boolean {
-  return error.includes('shared memory block') || error.includes('could not create lock file');
 }
 
 interface RecordedServer {
@@ -263,10 +254,12 @@ async function endLeftover(setup: Setup, logger: Logger): Promise<void> {
     try {
       process.kill(left.pid, signal);
     } catch {
-      return;
+      break;
     }
-    if (await waitForExit(left.pid, 5_000)) return;
+    if (await waitForExit(left.pid, 5_000)) break;
   }
+  // Its watchdog does so too, where it lives.
+  await rmdir(left.socketDir).catch(() => undefined);
 }
 
 /** Takes one kind of failure as undefined. */

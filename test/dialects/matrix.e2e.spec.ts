@@ -138,8 +138,10 @@ function show(found: Cell): string {
 const INTRODUCTION = `# Dialects
 
 Every dialect at the door reaches every kind of provider. Where both speak the same dialect the body passes through
-untouched but for the model's name, unknown fields included, and the upstream's frames come back word for word.
-Everywhere else the request is translated through one neutral form.
+byte for byte but for the model's name and, in a stream, the question for usage: unknown fields, white space, digits beyond
+2^53 and the order of keys survive, and so they do in the answer and in each frame of a stream (\`test/e2e/byte-exact\`). The
+one exception is a body in which a key stands twice: it goes on as it was read here, since readers differ in which of the two
+counts. Everywhere else the request is translated through one neutral form.
 
 What a target cannot express is **refused** with \`invalid_request\` naming the field in the caller's own notation,
 before any money is spent. A caller who sends \`x-sluice-unsupported: drop\` gets the call made without it, and the

@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
-import { asGatewayError, type Caller, type ErrorCode, type Target } from '@sluice/kernel';
+import {
+  asGatewayError,
+  type Caller,
+  type ErrorCode,
+  type RawJson,
+  type Target,
+} from '@sluice/kernel';
 import { ModelCatalog } from '@sluice/model-catalog';
 import { Logger } from '@sluice/observability';
 import { ProviderRegistry } from '@sluice/providers';
@@ -9,6 +15,8 @@ import { parseCountBody } from './wire/anthropic.wire.js';
 
 export interface CountQuestion {
   readonly body: unknown;
+  /** `body` as it was received. */
+  readonly raw: RawJson | undefined;
   readonly caller: Caller;
   readonly forwardHeaders: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -57,8 +65,9 @@ export class TokenCountService {
   }
 
   async #ask(target: Target, question: CountQuestion): Promise<Json | undefined> {
-    const { forwardHeaders, signal } = question;
-    const request = { dialect: 'anthropic', body: bodyOf(question.body), forwardHeaders } as const;
+    const { forwardHeaders, signal, raw } = question;
+    const body = bodyOf(question.body);
+    const request = { dialect: 'anthropic', body, raw, forwardHeaders } as const;
     const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
     const lease = await this.providers.lease(target.provider);
     try {

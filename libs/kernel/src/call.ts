@@ -2,6 +2,7 @@ import type { Caller } from './caller.js';
 import type { DialectName } from './event.js';
 import { Journal } from './journal.js';
 import type { Prompt } from './prompt.js';
+import type { RawJson } from './raw-json.js';
 import type { Target } from './target.js';
 
 export type CacheMode = 'on' | 'exact' | 'off' | 'refresh';
@@ -58,6 +59,8 @@ export interface ChatCallInit {
   readonly model: string;
   readonly stream: boolean;
   readonly body: Readonly<Record<string, unknown>>;
+  /** `body` as it was received. */
+  readonly raw?: RawJson;
   readonly signal: AbortSignal;
   readonly parse: () => Prompt;
   readonly cache?: CacheControls;
@@ -82,6 +85,8 @@ export class ChatCall {
   readonly stream: boolean;
   /** The caller's JSON body, untouched. */
   readonly body: Readonly<Record<string, unknown>>;
+  /** `body` byte for byte, where it came so; undefined for a call that was made anew. */
+  readonly raw: RawJson | undefined;
   /** Aborts when the client leaves. */
   readonly signal: AbortSignal;
   readonly cache: CacheControls;
@@ -109,6 +114,7 @@ export class ChatCall {
     this.model = init.model;
     this.stream = init.stream;
     this.body = init.body;
+    this.raw = init.raw;
     this.signal = init.signal;
     this.cache = init.cache ?? DEFAULT_CACHE_CONTROLS;
     this.agent = init.agent;
@@ -136,6 +142,10 @@ export class ChatCall {
       model: this.model,
       stream: this.stream,
       body: this.body,
+      // Another body or another prompt is not what the caller wrote.
+      ...(this.raw === undefined || changes.body !== undefined || changes.parse !== undefined
+        ? {}
+        : { raw: this.raw }),
       signal: this.signal,
       parse: () => this.prompt,
       cache: this.cache,

@@ -91,6 +91,8 @@ export {
   type SpendHold,
   type Progress,
 } from './call.js';
+export { scanJson, type JsonOutline } from './json-scan.js';
+export { RawJson } from './raw-json.js';
 export { FEATURE_FLAGS, FeatureFlags, type FeatureFlag } from './feature-flags.js';
 export { ChatInterceptor, type ChatHandler } from './interceptor.js';
 export { settled, type Settlement } from './settled.js';

@@ -136,7 +136,7 @@ export class HttpProvider extends ProviderAdapter {
         origin: this.#origin,
         path: this.#basePath + request.path,
         headers: { ...request.headers, ...this.#headers },
-        body: JSON.stringify(request.body),
+        body: request.json ?? JSON.stringify(request.body),
         signal,
         plain: stream,
         keepAlive,

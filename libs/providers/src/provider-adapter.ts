@@ -3,6 +3,7 @@ import type {
   ChatChunk,
   ChatMessage,
   DialectName,
+  RawJson,
   Target,
   Usage,
   WireBody,
@@ -42,6 +43,8 @@ export interface EmbeddingAnswer {
 export interface CountRequest {
   readonly dialect: DialectName;
   readonly body: Readonly<Record<string, unknown>>;
+  /** `body` as it was received. */
+  readonly raw?: RawJson | undefined;
   readonly forwardHeaders: Readonly<Record<string, string>>;
 }
 

@@ -14,6 +14,8 @@ export interface DialectRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Readonly<Record<string, unknown>>;
+  /** `body` as JSON, where the caller wrote it: goes out in its place, byte for byte. */
+  readonly json?: Buffer;
 }
 
 export interface UpstreamResponseFacts {

@@ -20,6 +20,7 @@ export class CountTokensController {
   ): Promise<unknown> {
     const count = await this.tokens.count({
       body,
+      raw: request.rawBody,
       caller: callerOf(request),
       forwardHeaders: readCallHeaders(request.headers).forward,
       signal: clientSignal(reply),

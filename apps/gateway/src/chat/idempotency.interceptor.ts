@@ -19,8 +19,21 @@ const MAX_KEY = 255;
 interface Remembered {
   readonly bodyHash: string;
   /** Resolves with the answer; undefined when it cannot be replayed (a stream, a failure). */
-  readonly answer: Promise<unknown>;
+  readonly answer: Promise<Answered | undefined>;
 }
+
+interface Answered {
+  readonly body: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** What is as true of the replay as of the answer. Limits, costs and times are of the moment. */
+const KEPT_HEADERS = [
+  'content-type',
+  ...['model', 'provider', 'grade', 'config', 'dropped'].map((fact) => `x-sluice-${fact}`),
+];
 
 /**
  * `idempotency-key`: the same key with the same body is answered once and replayed for 24 hours; with another
@@ -71,13 +84,19 @@ export class IdempotencyInterceptor implements NestInterceptor {
       return from(known.answer).pipe(
         switchMap((answer) => {
           if (answer === undefined) return at.next.handle();
-          at.reply.header('idempotent-replayed', 'true');
-          return of(answer);
+          at.reply.headers({
+            ...answer.headers,
+            'idempotent-replayed': 'true',
+            'x-sluice-cache': 'hit',
+            'x-sluice-cost-usd': '0.000000',
+            age: String(Math.floor((Date.now() - answer.at) / 1000)),
+          });
+          return of(answer.body);
         }),
       );
     }
-    let settle: (answer: unknown) => void = () => undefined;
-    const answer = new Promise<unknown>((resolve) => {
+    let settle: (answer: Answered | undefined) => void = () => undefined;
+    const answer = new Promise<Answered | undefined>((resolve) => {
       settle = resolve;
     });
     this.#seen.set(slot, { bodyHash, answer });
@@ -88,7 +107,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     return at.next.handle().pipe(
       tap((value) => {
         if (value instanceof SseStream) forget();
-        else settle(value);
+        else settle({ body: value, headers: keptHeaders(at.reply), at: Date.now() });
       }),
       catchError((error: unknown) => {
         forget();
@@ -96,4 +115,13 @@ export class IdempotencyInterceptor implements NestInterceptor {
       }),
     );
   }
+}
+
+function keptHeaders(reply: FastifyReply): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of KEPT_HEADERS) {
+    const value = reply.getHeader(name);
+    if (value !== undefined) kept[name] = String(value);
+  }
+  return kept;
 }

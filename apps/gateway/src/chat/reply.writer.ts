@@ -28,6 +28,8 @@ export class ReplyWriter {
     },
   ): unknown {
     const { dialect, reply } = to;
+    // It has begun: no other upstream will be asked.
+    call.raw?.release();
     let end: ReplyEnd | undefined;
     answer.observe({
       onEnd: (ended) => {

@@ -65,6 +65,8 @@ export class WireInterceptor implements NestInterceptor {
       model: parsed.model === '' ? routing.default : parsed.model,
       stream: parsed.stream,
       body,
+      // A dialect that has prepared its body has made another of it.
+      ...(request.rawBody === undefined || raw !== request.body ? {} : { raw: request.rawBody }),
       signal: clientSignal(reply),
       parse: parsed.prompt,
       cache: parseCacheControls(request.headers),

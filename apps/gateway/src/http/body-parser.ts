@@ -2,14 +2,23 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Readable } from 'node:stream';
 import type { ConfigStore } from '@sluice/config';
-import { GatewayError } from '@sluice/kernel';
-import { scanJson } from './body-scan.js';
+import { GatewayError, RawJson, scanJson, type JsonOutline } from '@sluice/kernel';
 
 /** How much of a body that is too large is read before the client is cut off. */
 const DRAIN_FACTOR = 8;
 
 /** The word itself, or one of its letters written as an escape, which nobody does for ASCII without a reason. */
 const MAY_HOLD_PROTO = /__proto__|\\u00(?:5f|70|72|6f|74)/i;
+
+/** Routes whose body may go to an upstream as it is. Elsewhere nobody needs it twice. */
+const KEPT_RAW: ReadonlySet<string | undefined> = new Set([
+  '/v1/chat/completions',
+  '/v1/messages',
+  '/v1/messages/count_tokens',
+]);
+
+/** First byte of a byte order mark, which is decoded to nothing and which not every upstream expects. */
+const BYTE_ORDER_MARK = 0xef;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -123,16 +132,16 @@ function parse(
     }
     try {
       const [first] = chunks;
-      finish(
-        null,
-        parseJson(
-          chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, size),
-          {
-            depth: limits.jsonDepth,
-            arrayLength: limits.arrayLength,
-          },
-        ),
-      );
+      const bytes =
+        chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, size);
+      const { value, outline } = parseJson(bytes, {
+        depth: limits.jsonDepth,
+        arrayLength: limits.arrayLength,
+      });
+      if (KEPT_RAW.has(request.routeOptions.url) && bytes[0] !== BYTE_ORDER_MARK) {
+        request.rawBody = new RawJson(bytes, outline);
+      }
+      finish(null, value);
     } catch (error) {
       finish(error instanceof Error ? error : new Error(String(error)));
     }
@@ -143,14 +152,14 @@ function parse(
 export function parseJson(
   bytes: Buffer,
   caps: { readonly depth: number; readonly arrayLength: number },
-): unknown {
+): { readonly value: unknown; readonly outline: JsonOutline } {
   if (bytes.length === 0) {
     throw new GatewayError(
       'invalid_request',
       'The request has no body; a JSON object is expected.',
     );
   }
-  scanJson(bytes, caps);
+  const outline = scanJson(bytes, caps);
   let text: string;
   try {
     text = utf8.decode(bytes);
@@ -158,7 +167,8 @@ export function parseJson(
     throw new GatewayError('invalid_request', 'The request body is not valid UTF-8.');
   }
   try {
-    return JSON.parse(text, MAY_HOLD_PROTO.test(text) ? dropProto : undefined) as unknown;
+    const reviver = MAY_HOLD_PROTO.test(text) ? dropProto : undefined;
+    return { value: JSON.parse(text, reviver) as unknown, outline };
   } catch (error) {
     throw new GatewayError(
       'invalid_request',

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { GatewayError, type Caller, type ChatCall } from '@sluice/kernel';
+import { GatewayError, type Caller, type ChatCall, type RawJson } from '@sluice/kernel';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -7,6 +7,8 @@ declare module 'fastify' {
     startedAt: number;
     /** Who is calling; set by ApiKeyGuard on every route that is not public. */
     caller?: Caller;
+    /** The body as it was received, on routes that may pass it on. */
+    rawBody?: RawJson;
     /** The chat call of this request, once its body was understood. */
     chatCall?: ChatCall;
   }

@@ -1,5 +1,6 @@
 import {
   GatewayError,
+  RawJson,
   type ChatCall,
   type ChatChunk,
   type ChatEvent,
@@ -73,8 +74,7 @@ export class OpenAiChatStream implements WireStream {
     if (!this.#includeUsage && extra === undefined) return '';
     if (this.#usageFrame !== undefined) {
       if (extra === undefined) return `data: ${this.#usageFrame}\n\n`;
-      const held = parseObject(this.#usageFrame);
-      return dataEvent({ ...held, sluice: extra });
+      return `data: ${extended(this.#usageFrame, extra)}\n\n`;
     }
     if (this.#usage === undefined && extra === undefined) return '';
     return dataEvent({
@@ -168,10 +168,20 @@ export class OpenAiChatStream implements WireStream {
   }
 }
 
-/** Some servers put usage into the last content chunk. */
+/** Some servers put usage into the last content chunk; all else in it is the upstream's, byte for byte. */
 function withoutUsage(data: string): string {
-  const { usage: _usage, ...rest } = parseObject(data);
+  const whole = parseObject(data);
+  const left = new RawJson(Buffer.from(data)).without(whole, 'usage');
+  if (left !== undefined) return left.toString();
+  const { usage: _usage, ...rest } = whole;
   return JSON.stringify(rest);
+}
+
+/** The facts that the caller asked for, in an upstream's frame. */
+function extended(data: string, extra: Readonly<Record<string, unknown>>): string {
+  const whole = parseObject(data);
+  const added = new RawJson(Buffer.from(data)).with(whole, { sluice: extra });
+  return added?.toString() ?? JSON.stringify({ ...whole, sluice: extra });
 }
 
 function parseObject(data: string): Record<string, unknown> {

@@ -7,6 +7,7 @@ import {
   type UpstreamResponseFacts,
 } from '../../provider-dialect.js';
 import { codeOfStatus, retryAdviceOf } from '../../upstream.failure.js';
+import { passThrough } from '../pass-through.js';
 import { messagesBody } from './anthropic.body.js';
 import { readMessage } from './anthropic.message.js';
 import { AnthropicReader } from './anthropic.reader.js';
@@ -44,10 +45,9 @@ export class AnthropicDialect extends ProviderDialect {
     return {
       path: '/v1/messages',
       headers: versionHeaders(call.forwardHeaders),
-      body:
-        call.dialect === this.name
-          ? { ...call.body, model: target.upstream, ...streamOf(call) }
-          : messagesBody(call, target),
+      ...(call.dialect === this.name
+        ? passThrough(call, { model: target.upstream, ...streamOf(call) })
+        : { body: messagesBody(call, target) }),
     };
   }
 
@@ -55,7 +55,7 @@ export class AnthropicDialect extends ProviderDialect {
     return {
       path: '/v1/messages/count_tokens',
       headers: versionHeaders(request.forwardHeaders),
-      body: { ...request.body, model: target.upstream },
+      ...passThrough(request, { model: target.upstream }),
     };
   }
 

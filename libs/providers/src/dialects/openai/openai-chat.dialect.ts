@@ -7,6 +7,7 @@ import {
   type UpstreamResponseFacts,
 } from '../../provider-dialect.js';
 import { codeOfStatus, retryAdviceOf } from '../../upstream.failure.js';
+import { passThrough } from '../pass-through.js';
 import { count } from '../token.count.js';
 import { completionBody } from './openai-chat.body.js';
 import { OpenAiChatReader } from './openai-chat.reader.js';
@@ -57,16 +58,15 @@ export class OpenAiChatDialect extends ProviderDialect {
   }
 
   override request(call: ChatCall, target: Target): DialectRequest {
-    const body: Record<string, unknown> =
-      call.dialect === this.name
-        ? { ...call.body, model: target.upstream }
-        : completionBody(call, target, this.#ownModels);
-    if (call.stream) {
-      body.stream = true;
-      // Usage is asked for always: without it every stream would have to be estimated.
-      body.stream_options = { ...asObject(body.stream_options), include_usage: true };
+    const path = this.#path(target, 'chat/completions');
+    if (call.dialect === this.name) {
+      const streaming = call.stream ? streamMembers(call.body) : {};
+      const told = passThrough(call, { model: target.upstream, ...streaming });
+      return { path, headers: {}, ...told };
     }
-    return { path: this.#path(target, 'chat/completions'), headers: {}, body };
+    const body = completionBody(call, target, this.#ownModels);
+    if (call.stream) Object.assign(body, streamMembers(body));
+    return { path, headers: {}, body };
   }
 
   override message(body: Readonly<Record<string, unknown>>): ChatMessage {
@@ -153,6 +153,16 @@ export class OpenAiChatDialect extends ProviderDialect {
       },
     );
   }
+}
+
+/** Usage is asked for always: without it every stream would have to be estimated. */
+function streamMembers(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const options = asObject(body.stream_options);
+  return {
+    stream: true,
+    stream_options:
+      options.include_usage === true ? body.stream_options : { ...options, include_usage: true },
+  };
 }
 
 function asObject(value: unknown): Record<string, unknown> {

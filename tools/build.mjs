@@ -1,12 +1,13 @@
 // Compiles libs/ and apps/ into dist/: what changed since the last time, and nothing else.
 import './node-version.mjs';
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const SOURCES = ['libs', 'apps'];
+const COUNTING = 'libs/model-catalog/src/byte-pair.ts';
 const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'fixtures']);
 const SKIPPED_FILES = /(\.spec\.ts|\.d\.ts|\.md|(^|\/)tsconfig[^/]*\.json)$/;
 const LIB_IMPORT = /(\bfrom\s*|\bimport\s*\(\s*|\bimport\s*)(["'])@sluice\/([a-z-]+)\2/g;
@@ -17,7 +18,8 @@ export async function build(root = ROOT) {
   const manifestFile = join(out, '.build.json');
   const options = await compilerOptions(root);
   const recipe = await recipeOf(root, options);
-  const known = await readManifest(manifestFile, recipe);
+  const manifest = await readManifest(manifestFile, recipe);
+  const known = manifest.files;
   const files = (await Promise.all(SOURCES.map((name) => list(join(root, name), root)))).flat();
   const next = {};
   let swc;
@@ -48,8 +50,10 @@ export async function build(root = ROOT) {
     const target = join(out, outputOf(file));
     await Promise.all([rm(target, { force: true }), rm(`${target}.map`, { force: true })]);
   }
-  if (written + gone.length > 0)
-    await writeFile(manifestFile, JSON.stringify({ recipe, files: next }));
+  const vocabulary = await vocabularyRecipe(root, next[COUNTING]?.hash);
+  if (vocabulary !== undefined && vocabulary !== manifest.vocabulary) await writeVocabulary(out);
+  if (written + gone.length > 0 || vocabulary !== manifest.vocabulary)
+    await writeFile(manifestFile, JSON.stringify({ recipe, vocabulary, files: next }));
   return { written, removed: gone.length, total: files.length };
 }
 
@@ -92,15 +96,34 @@ async function recipeOf(root, options) {
     .digest('base64url');
 }
 
+/** Changes with the code that lays out the table and with the vocabulary's package. */
+async function vocabularyRecipe(root, counting) {
+  if (counting === undefined) return undefined;
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
+  return `${counting} ${lock.packages['node_modules/gpt-tokenizer']?.version}`;
+}
+
+/** The token table as one file: making it takes half a second and 150 MB, which a gateway that starts has no use for. */
+async function writeVocabulary(out) {
+  const { buildTable, packTable } = await import(
+    `${pathToFileURL(join(out, outputOf(COUNTING))).href}?${Date.now()}`
+  );
+  const { default: ranks } = await import('gpt-tokenizer/bpeRanks/o200k_base');
+  const file = join(out, dirname(COUNTING), 'o200k.table');
+  // Renamed, as a gateway of an earlier build may be reading it.
+  await writeFile(`${file}.new`, packTable(buildTable(ranks)));
+  await rename(`${file}.new`, file);
+}
+
 async function readManifest(file, recipe) {
   try {
     const manifest = JSON.parse(await readFile(file, 'utf8'));
-    if (manifest.recipe === recipe) return manifest.files;
+    if (manifest.recipe === recipe) return manifest;
   } catch {
     // None yet, or torn by an interrupted build.
   }
   await rm(dirname(file), { recursive: true, force: true });
-  return {};
+  return { files: {} };
 }
 
 async function list(folder, root) {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import ranks from 'gpt-tokenizer/bpeRanks/o200k_base';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
-import { BytePairCounter, buildTable } from './byte-pair.js';
+import { BytePairCounter, buildTable, packTable, unpackTable } from './byte-pair.js';
 
 let counter: BytePairCounter;
 beforeAll(() => {
@@ -71,5 +71,30 @@ describe('BytePairCounter', () => {
   it('counts quickly, or leaves it to whoever has the time', () => {
     expect(counter.countQuickly('short enough')).toBe(library('short enough'));
     expect(counter.countQuickly(`fine ${'x'.repeat(65)}`)).toBeUndefined();
+  });
+});
+
+describe('a packed table', () => {
+  const shared = (bytes: Uint8Array): SharedArrayBuffer => {
+    const buffer = new SharedArrayBuffer(bytes.length);
+    new Uint8Array(buffer).set(bytes);
+    return buffer;
+  };
+  const table = buildTable(['a', 'b', 'ab', [255]]);
+
+  it('is the same when unpacked', () => {
+    expect(unpackTable(shared(packTable(table)))).toEqual(table);
+  });
+
+  it('is not taken when it is cut, too long, of another kind or empty', () => {
+    const packed = packTable(table);
+    for (const bytes of [
+      packed.subarray(0, -1),
+      Uint8Array.of(...packed, 0),
+      packed.toReversed(),
+      new Uint8Array(0),
+    ]) {
+      expect(unpackTable(shared(bytes))).toBeUndefined();
+    }
   });
 });

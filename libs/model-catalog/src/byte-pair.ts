@@ -20,6 +20,9 @@ const MOST_BYTES = LONGEST_WORD * 3;
 /** Characters that merge in some microseconds. */
 const QUICK_WORD = 64;
 const EMPTY = 0;
+/** The file's first number; on a machine of the other byte order it reads as another one. */
+const MAGIC = 0x42_50_54_31;
+const HEADER_BYTES = 16;
 const NONE = 0x7fffffff;
 
 /** @param ranks Each token's text, or its bytes where they are not text, in the order of the ranks. */
@@ -49,6 +52,34 @@ export function buildTable(
     table.slots[slot] = rank + 1;
   }
   return table;
+}
+
+/** The table as one piece, for a file that {@link unpackTable} reads. Little-endian, as the machine that made it. */
+export function packTable({ slots, ends, bytes }: BytePairTable): Uint8Array {
+  const lengths = Uint32Array.of(MAGIC, slots.length, ends.length, bytes.length);
+  const packed = new Uint8Array(
+    lengths.byteLength + slots.byteLength + ends.byteLength + bytes.length,
+  );
+  let at = 0;
+  for (const part of [lengths, slots, ends, bytes]) {
+    packed.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), at);
+    at += part.byteLength;
+  }
+  return packed;
+}
+
+/** Undefined when the file is none of {@link packTable}'s, or is cut. */
+export function unpackTable(packed: SharedArrayBuffer): BytePairTable | undefined {
+  if (packed.byteLength < HEADER_BYTES) return undefined;
+  const [magic, slots = 0, ends = 0, bytes = 0] = new Uint32Array(packed, 0, 4);
+  const endsAt = HEADER_BYTES + slots * 4;
+  const bytesAt = endsAt + ends * 4;
+  if (magic !== MAGIC || packed.byteLength !== bytesAt + bytes) return undefined;
+  return {
+    slots: new Int32Array(packed, HEADER_BYTES, slots),
+    ends: new Int32Array(packed, endsAt, ends),
+    bytes: new Uint8Array(packed, bytesAt, bytes),
+  };
 }
 
 /** Counts tokens as tiktoken makes them: split by the pattern, then merge the pair of lowest rank until none is left. */

@@ -1,7 +1,12 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
+import ranks from 'gpt-tokenizer/bpeRanks/o200k_base';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
+import { buildTable, packTable } from './byte-pair.js';
 import { PromptCounter } from './prompt.counter.js';
 import { turnsOf } from './token-count.worker.js';
 import { TokenCounter } from './token.counter.js';
@@ -10,6 +15,14 @@ import { estimateTokens } from './token.estimate.js';
 const asText = { disallowedSpecial: new Set<string>() };
 const counter = new TokenCounter();
 afterAll(() => counter.close());
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-table-'));
+  const packed = packTable(buildTable(ranks));
+  await writeFile(join(folder, 'whole.table'), packed);
+  await writeFile(join(folder, 'cut.table'), packed.subarray(0, 1_000_000));
+});
+afterAll(() => rm(folder, { recursive: true }));
 const prose = readFileSync('README.md', 'utf8').concat(readFileSync('package.json', 'utf8'));
 
 async function until(condition: () => boolean): Promise<void> {
@@ -79,6 +92,25 @@ describe('TokenCounter', () => {
     started.onApplicationBootstrap();
     await until(() => started.countNow('short and new').exact);
     await started.close();
+  });
+  it('reads the table that the build made, and needs no thread for short texts', async () => {
+    const built = new TokenCounter(30_000, new URL(`file://${folder}/whole.table`));
+    await built.onModuleInit();
+    expect(built.countNow('never seen, yet exact')).toEqual({
+      tokens: countTokens('never seen, yet exact', asText),
+      exact: true,
+    });
+    expect(built.hasThread).toBe(false);
+    expect(await built.count(prose.repeat(3))).toBe(countTokens(prose.repeat(3), asText));
+    expect(built.hasThread).toBe(true);
+    await built.close();
+  });
+  it.each(['cut.table', 'none.table'])('makes a table where the build left %s', async (file) => {
+    const built = new TokenCounter(30_000, new URL(`file://${folder}/${file}`));
+    await built.onModuleInit();
+    expect(built.countNow('never seen').exact).toBe(false);
+    expect(await built.count('never seen')).toBe(countTokens('never seen', asText));
+    await built.close();
   });
   it('counts short texts on the spot, once the table is there', async () => {
     await counter.warm();

@@ -1,13 +1,15 @@
 import { hash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import {
   Injectable,
   Optional,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { BytePairCounter, type BytePairTable } from './byte-pair.js';
+import { BytePairCounter, unpackTable, type BytePairTable } from './byte-pair.js';
 import type { CountJob, ThreadMessage, ThreadStart } from './token-count.worker.js';
 import { estimateTokens } from './token.estimate.js';
 
@@ -23,18 +25,20 @@ const LONGEST_CACHED = 256 * 1024;
 const CACHED_COUNTS = 10_000;
 /** The start itself needs the processor more. */
 const WARM_AFTER_MS = 250;
+/** Made by the build, beside this file. */
+const TABLE_FILE = new URL('./o200k.table', import.meta.url);
 const IDLE_MS = 30_000;
 /** Compiles the split pattern, which takes some milliseconds once. */
 const WARM_TEXT = 'Warm, words and 123 numbers: naïve 文字?\n';
 
 /**
- * Exact token counts (o200k). The table is made in a worker thread, as that takes half a second, and is then shared:
- * short texts are counted on the spot, which costs less than a message to a thread, and long ones in the thread.
+ * Exact token counts (o200k). The table comes from a file that the build makes; where there is none, it is made in a
+ * worker thread, as that takes half a second and 150 MB. Every thread shares it: short texts are counted on the spot, which costs less than a message to a thread, and long ones in the thread.
  * Counts of long texts are kept by hash, never with their text. When the thread dies, its open counts are estimated
  * and a new thread starts with the next; when it has nothing to do it ends, and its memory with it.
  */
 @Injectable()
-export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
+export class TokenCounter implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   readonly #known = new LRUCache<string, number>({ max: CACHED_COUNTS });
   readonly #asked = new Map<string, Promise<number>>();
   readonly #waiting = new Map<number, Waiting>();
@@ -47,8 +51,20 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** @param idleMs How long the thread is kept without work. */
-  constructor(@Optional() private readonly idleMs = IDLE_MS) {}
+  /**
+   * @param idleMs How long the thread is kept without work.
+   * @param tableFile Where the build has put the table.
+   */
+  constructor(
+    @Optional() private readonly idleMs = IDLE_MS,
+    @Optional() private readonly tableFile = TABLE_FILE,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const packed = await readShared(this.tableFile);
+    this.#table = packed === undefined ? undefined : unpackTable(packed);
+    if (this.#table !== undefined) this.#inline = new BytePairCounter(this.#table);
+  }
 
   /** Whether the thread is running now. */
   get hasThread(): boolean {
@@ -112,7 +128,7 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
     return asked;
   }
 
-  /** Starts the thread before the first call needs it. */
+  /** Before the first call needs it: compiles the pattern, and makes the table where there is none. */
   async warm(): Promise<void> {
     await this.count(WARM_TEXT);
   }
@@ -186,10 +202,8 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   #adopt(table: BytePairTable): void {
-    const counter = new BytePairCounter(table);
-    counter.count(WARM_TEXT);
     this.#table = table;
-    this.#inline = counter;
+    this.#inline = new BytePairCounter(table);
   }
 
   #rest(worker: Worker): void {
@@ -203,6 +217,23 @@ export class TokenCounter implements OnApplicationBootstrap, OnModuleDestroy {
     this.#worker = undefined;
     for (const { text, resolve } of this.#waiting.values()) resolve(estimateTokens(text));
     this.#waiting.clear();
+  }
+}
+
+/** Into memory that threads share; undefined when there is no such file. */
+async function readShared(url: URL): Promise<SharedArrayBuffer | undefined> {
+  const file = await open(url).catch(() => undefined);
+  if (file === undefined) return undefined;
+  try {
+    const bytes = new Uint8Array(new SharedArrayBuffer((await file.stat()).size));
+    let at = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at);
+      at += bytesRead;
+      if (bytesRead === 0 || at === bytes.length) return bytes.buffer;
+    }
+  } finally {
+    await file.close();
   }
 }
 

@@ -6,8 +6,11 @@ import {
   FeatureFlags,
   NO_USAGE,
   SYSTEM_CALLER,
+  type Caller,
   type ChatHandler,
 } from '@sluice/kernel';
+import { Metrics } from '@sluice/observability';
+import { CacheMetrics } from '@sluice/semantic-cache';
 import { CoalescingInterceptor } from './coalescing.interceptor.js';
 
 class OneFlag extends FeatureFlags {
@@ -18,20 +21,24 @@ class OneFlag extends FeatureFlags {
 }
 
 const sluice = { providers: [{ id: 'p', kind: 'sandbox' as const }], models: [] };
-const callOf = (id: string) =>
+const callOf = (id: string, caller: Caller, more: object) =>
   new ChatCall({
     id,
-    caller: SYSTEM_CALLER,
+    caller,
     dialect: 'openai-chat',
     model: 'm',
     stream: false,
-    body: { model: 'm', messages: [{ role: 'user', content: 'same' }] },
+    body: { model: 'm', messages: [{ role: 'user', content: 'same' }], ...more },
     signal: new AbortController().signal,
     parse: () => ({ messages: [{ role: 'user', parts: [{ type: 'text', text: 'same' }] }] }),
   });
 
 /** Sends two identical calls at once and counts the upstream's runs. */
-async function runsOfTwins(interceptor: CoalescingInterceptor): Promise<number> {
+async function runsOfTwins(
+  interceptor: CoalescingInterceptor,
+  [one, other]: readonly [Caller, Caller] = [SYSTEM_CALLER, SYSTEM_CALLER],
+  more: object = {},
+): Promise<number> {
   let runs = 0;
   const next: ChatHandler = () => {
     runs++;
@@ -39,8 +46,8 @@ async function runsOfTwins(interceptor: CoalescingInterceptor): Promise<number> 
     return Promise.resolve(ChatReply.message(message));
   };
   const replies = await Promise.all([
-    interceptor.around(callOf('a'), next),
-    interceptor.around(callOf('b'), next),
+    interceptor.around(callOf('a', one, more), next),
+    interceptor.around(callOf('b', other, more), next),
   ]);
   for (const reply of replies) reply.take();
   return runs;
@@ -55,6 +62,25 @@ describe('identical calls at once', () => {
     expect(await runsOfTwins(interceptor)).toBe(2);
     flags.on = true;
     expect(await runsOfTwins(interceptor)).toBe(1);
+  });
+
+  it.each<[string, Partial<Caller>]>([
+    ['kind: a person may be called like a key', { kind: 'anonymous' }],
+    ['tier: it may not reach the same models', { tier: 'free' }],
+    ['tenant, however the names are cut', { tenant: 'default\nsystem', id: '' }],
+  ])('share nothing with a caller of another %s', async (_name, other) => {
+    const interceptor = new CoalescingInterceptor(configFromObjects({ sluice }));
+    const caller = { ...SYSTEM_CALLER, tenant: 'default', id: 'system\n', kind: 'key' as const };
+    expect(await runsOfTwins(interceptor, [caller, caller])).toBe(1);
+    expect(await runsOfTwins(interceptor, [caller, { ...caller, ...other }])).toBe(2);
+  });
+
+  it('have runs of their own, and are counted, when no key can be made', async () => {
+    const metrics = new Metrics();
+    const config = configFromObjects({ sluice });
+    const interceptor = new CoalescingInterceptor(config, undefined, new CacheMetrics(metrics));
+    expect(await runsOfTwins(interceptor, [SYSTEM_CALLER, SYSTEM_CALLER], { big: 1n })).toBe(2);
+    expect(await metrics.registry.metrics()).toContain('cache_faults_total{tier="coalesced"} 2');
   });
 
   it('follow the environment where nobody binds flags', async () => {

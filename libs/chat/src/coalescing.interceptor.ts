@@ -7,7 +7,7 @@ import {
   type ChatHandler,
   type ChatReply,
 } from '@sluice/kernel';
-import { exactKeyOf } from '@sluice/semantic-cache';
+import { CacheMetrics, exactKeyOf } from '@sluice/semantic-cache';
 import { SharedRun } from './shared-run.js';
 
 /**
@@ -23,6 +23,7 @@ export class CoalescingInterceptor extends ChatInterceptor {
   constructor(
     private readonly config: ConfigStore,
     @Optional() flags?: FeatureFlags,
+    @Optional() private readonly metrics?: CacheMetrics,
   ) {
     super();
     this.#flags = flags ?? new EnvironmentFlags(config);
@@ -30,9 +31,8 @@ export class CoalescingInterceptor extends ChatInterceptor {
 
   async around(call: ChatCall, next: ChatHandler): Promise<ChatReply> {
     if (!this.#applies(call)) return next(call);
-    const { tenant, id } = call.caller;
-    const form = call.stream ? `${call.dialect}/stream` : call.dialect;
-    const key = `${tenant}\n${id}\n${form}\n${String(call.includeUsage)}\n${exactKeyOf(call)}`;
+    const key = this.#keyOf(call);
+    if (key === undefined) return next(call);
     const running = this.#runs.get(key);
     if (running?.joinable === true) return running.join(call);
     const run = new SharedRun(call, next, () => {
@@ -40,6 +40,19 @@ export class CoalescingInterceptor extends ChatInterceptor {
     });
     this.#runs.set(key, run);
     return run.join(call);
+  }
+
+  /** Who asks, and for what; undefined when no key can be made: the call gets a run of its own. */
+  #keyOf(call: ChatCall): string | undefined {
+    const { tenant, kind, id, tier } = call.caller;
+    try {
+      // JSON escapes what could forge the end of a part.
+      const who = JSON.stringify([tenant, kind, id, tier, call.stream, call.includeUsage]);
+      return who + exactKeyOf(call);
+    } catch {
+      this.metrics?.fault('coalesced');
+      return undefined;
+    }
   }
 
   /** A caller who wants a fresh answer (`no-cache`, `no-store`, `x-sluice-cache: off`) gets a run of its own. */

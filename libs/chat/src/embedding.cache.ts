@@ -1,8 +1,8 @@
-import { Injectable } from '@nestjs/common';
-import { createHash } from 'node:crypto';
+import { Injectable, Optional } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { ConfigStore } from '@sluice/config';
-import type { Caller } from '@sluice/kernel';
+import { ConfigStore, EnvironmentFlags } from '@sluice/config';
+import { Clock, FeatureFlags, type ChatCall } from '@sluice/kernel';
+import { CacheBindings, CacheIdentities } from '@sluice/semantic-cache';
 
 export interface CachedEmbedding {
   readonly vector: Float64Array;
@@ -10,45 +10,73 @@ export interface CachedEmbedding {
   readonly tokens: number;
 }
 
-const MAX_BYTES = 64 * 1024 ** 2;
-
-/** Embeddings by text hash. An embedding says nothing that the text does not, but who asked for it does: scoped like all entries. */
-@Injectable()
-export class EmbeddingCache {
-  readonly #entries = new LRUCache<string, CachedEmbedding>({
-    maxSize: MAX_BYTES,
-    sizeCalculation: (entry) => entry.vector.byteLength + 128,
-  });
-
-  constructor(private readonly config: ConfigStore) {}
-
-  get(of: EmbeddingScope, input: string | readonly number[]): CachedEmbedding | undefined {
-    if (!this.config.current.sluice.cache.enabled) return undefined;
-    return this.#entries.get(this.#key(of, input));
-  }
-
-  set(of: EmbeddingScope, input: string | readonly number[], entry: CachedEmbedding): void {
-    const { cache } = this.config.current.sluice;
-    if (!cache.enabled) return;
-    this.#entries.set(this.#key(of, input), entry, { ttl: cache.ttl.embeddings });
-  }
-
-  #key(of: EmbeddingScope, input: string | readonly number[]): string {
-    const { scope, version } = this.config.current.sluice.cache;
-    const who =
-      scope === 'global'
-        ? []
-        : scope === 'tenant'
-          ? [of.caller.tenant]
-          : [of.caller.tenant, of.caller.id];
-    return createHash('sha256')
-      .update(JSON.stringify([version, who, of.model, of.dimensions ?? null, input]))
-      .digest('base64');
-  }
+interface Entry extends CachedEmbedding {
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number;
 }
 
-interface EmbeddingScope {
-  readonly caller: Caller;
-  readonly model: string;
-  readonly dimensions: number | undefined;
+type Input = string | readonly number[];
+
+const MAX_BYTES = 64 * 1024 ** 2;
+
+/**
+ * Embeddings by text. An embedding says nothing that the text does not, but who asked for it does: named, scoped, asked for and
+ * cleared like all entries of the cache.
+ */
+@Injectable()
+export class EmbeddingCache {
+  readonly #flags: FeatureFlags;
+  readonly #entries = new LRUCache<string, Entry>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: (entry) => entry.vector.byteLength + 256,
+  });
+
+  constructor(
+    private readonly config: ConfigStore,
+    private readonly identities: CacheIdentities,
+    private readonly clock: Clock,
+    bindings: CacheBindings,
+    @Optional() flags?: FeatureFlags,
+  ) {
+    this.#flags = flags ?? new EnvironmentFlags(config);
+    bindings.onCleared((isGone) => {
+      for (const key of [...this.#entries.keys()]) if (isGone(key)) this.#entries.delete(key);
+    });
+  }
+
+  /** False when the operator or the caller wants nothing of it. */
+  isFor(call: ChatCall): boolean {
+    const { mode, noStore } = call.cache;
+    if (mode === 'off' || noStore) return false;
+    return this.config.current.sluice.cache.enabled && this.#flags.isOn('response_cache', call);
+  }
+
+  get(call: ChatCall, dimensions: number | undefined, input: Input): CachedEmbedding | undefined {
+    const { mode, noCache, maxAgeSeconds = Infinity } = call.cache;
+    if (noCache || mode === 'refresh' || !this.isFor(call)) return undefined;
+    const entry = this.#entries.get(this.#key(call, dimensions, input));
+    if (entry === undefined) return undefined;
+    return this.clock.now() - entry.storedAt < maxAgeSeconds * 1000 ? entry : undefined;
+  }
+
+  set(
+    call: ChatCall,
+    dimensions: number | undefined,
+    input: Input,
+    embedding: CachedEmbedding,
+  ): void {
+    if (!this.isFor(call)) return;
+    const { ttlSeconds } = call.cache;
+    const ttl =
+      ttlSeconds === undefined
+        ? this.config.current.sluice.cache.ttl.embeddings
+        : ttlSeconds * 1000;
+    if (ttl <= 0) return;
+    const entry = { ...embedding, storedAt: this.clock.now() };
+    this.#entries.set(this.#key(call, dimensions, input), entry, { ttl });
+  }
+
+  #key(call: ChatCall, dimensions: number | undefined, input: Input): string {
+    return this.identities.keyOf(call, JSON.stringify(['embedding', dimensions ?? null, input]));
+  }
 }

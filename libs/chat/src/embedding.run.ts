@@ -4,6 +4,7 @@ import {
   addUsage,
   amended,
   asGatewayError,
+  type CacheControls,
   type Caller,
   type ChatCall,
   type ReplyEnd,
@@ -18,6 +19,7 @@ export type EmbeddingInput = string | readonly number[];
 export interface EmbeddingOptions {
   readonly id: string;
   readonly caller: Caller;
+  readonly cache: CacheControls;
   readonly model: string;
   readonly inputs: readonly EmbeddingInput[];
   readonly dimensions: number | undefined;
@@ -40,10 +42,12 @@ export class EmbeddingRun {
 
   constructor(
     private readonly options: EmbeddingOptions,
+    private readonly call: ChatCall,
     private readonly cache: EmbeddingCache,
     private readonly attempts: AttemptRunner,
   ) {
-    this.#found = options.inputs.map((input) => cache.get(options, input));
+    const { inputs, dimensions } = options;
+    this.#found = inputs.map((input) => cache.get(call, dimensions, input));
   }
 
   get spent(): SpentBill {
@@ -114,7 +118,9 @@ export class EmbeddingRun {
       const tokens = share(answer.usage.input, inputs.length, k);
       const embedding = { vector: Float64Array.from(answer.vectors[k] ?? []), tokens };
       this.#found[at] = embedding;
-      if (model === this.options.model) this.cache.set(this.options, inputs[k] ?? '', embedding);
+      if (model === this.options.model) {
+        this.cache.set(this.call, this.options.dimensions, inputs[k] ?? '', embedding);
+      }
     });
     return model;
   }

@@ -34,10 +34,11 @@ export class EmbeddingService {
 
   async embed(options: EmbeddingOptions): Promise<EmbeddingResult> {
     const call = new ChatCall(callInit(options));
-    const run = new EmbeddingRun(options, this.cache, this.attempts);
+    const run = new EmbeddingRun(options, call, this.cache, this.attempts);
     const handle = compose([this.usage, this.limits, this.paid], async (inner) => {
       const hit = run.misses.length === 0;
-      inner.journal.cache = { verdict: hit ? 'hit' : 'miss' };
+      const missed = this.cache.isFor(call) ? 'miss' : 'bypass';
+      inner.journal.cache = { verdict: hit ? 'hit' : missed };
       if (hit) inner.journal.path = 'cache';
       else {
         // What cannot be written down must not be spent: answers from the cache go on.
@@ -65,6 +66,7 @@ function callInit(options: EmbeddingOptions): ChatCallInit {
   return {
     id: options.id,
     caller: options.caller,
+    cache: options.cache,
     dialect: 'openai-chat',
     model: options.model,
     stream: false,

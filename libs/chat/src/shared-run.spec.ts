@@ -137,6 +137,39 @@ describe('a run shared by identical calls', () => {
     expect(await readAll(slow)).toBe('123');
   });
 
+  it('keeps no more than it may: who is too far behind is sent away, and the others go on', async () => {
+    const tap = new Faucet();
+    const [a, b, c] = [callOf('a'), callOf('b'), callOf('c')];
+    const run = new SharedRun(a.call, tap.handler, () => undefined, 2000);
+    const slow = await run.join(a.call);
+    const fast = await run.join(b.call);
+    const [endSlow, endFast] = [ended(slow), ended(fast)];
+    const stalled = slow.chunks();
+    const reading = readAll(fast);
+    expect(run.joinable).toBe(true);
+    const pieces = Array.from({ length: 100 }, (_, i) => `${i},`);
+    tap.send(...pieces, null);
+    expect(await reading).toBe(pieces.join(''));
+    await expect(stalled.next()).rejects.toMatchObject({ code: 'overloaded' });
+    expect(run.joinable).toBe(false);
+    expect(tap.signal?.aborted).toBe(false);
+    expect(endSlow[0]).toMatchObject({ outcome: 'failed', costMicroUsd: 0 });
+    expect(endFast[0]).toMatchObject({ outcome: 'completed', costMicroUsd: 5 });
+    expect(c.call.journal.cache).toBeUndefined();
+  });
+
+  it('takes nobody new once it has let go of its beginning, and reads on for who is alone', async () => {
+    const tap = new Faucet();
+    const a = callOf('a');
+    const run = new SharedRun(a.call, tap.handler, () => undefined, 2000);
+    const reading = readAll(await run.join(a.call));
+    const pieces = Array.from({ length: 100 }, (_, i) => `${i},`);
+    tap.send(...pieces);
+    while (run.joinable) await new Promise((resolve) => setImmediate(resolve));
+    tap.send(null);
+    expect(await reading).toBe(pieces.join(''));
+  });
+
   it('goes on when the leader leaves, and charges the reader who is still there', async () => {
     const tap = new Faucet();
     const [a, b] = [callOf('a'), callOf('b')];

@@ -13,11 +13,14 @@ import {
   type Target,
 } from '@sluice/kernel';
 
-/** Chunks kept for late joiners and slow readers. A run that has sent more takes nobody new. */
-const MAX_CHUNKS = 50_000;
+/** Characters kept for late joiners and slow readers. A run that has sent more takes nobody new. */
+const MAX_CHARS = 8 * 1024 ** 2;
+/** What a chunk takes beside its text, in characters. */
+const CHUNK_CHARS = 200;
 
 interface Reader {
   readonly call: ChatCall;
+  /** Chunks read. */
   position: number;
   left: boolean;
 }
@@ -27,7 +30,8 @@ const FREE: Bill = { usage: NO_USAGE, costMicroUsd: 0 };
 /**
  * One upstream run read by several identical calls of one caller.
  *
- * - Late joiners get what was already sent. The upstream is pulled at the pace of the fastest reader.
+ * - Late joiners get what was already sent. The upstream is pulled at the pace of the fastest reader. What is kept for the
+ *   others is bounded: beyond it, nobody may join, what all have read is let go, and who is too far behind is sent away.
  * - The earliest reader still present pays: its hold covers the run, its bill is the run's bill.
  * - The run is aborted when the last reader has left.
  */
@@ -36,7 +40,13 @@ export class SharedRun {
   readonly #abort = new AbortController();
   readonly #runCall: ChatCall;
   readonly #reply: Promise<ChatReply>;
-  readonly #chunks: ChatChunk[] = [];
+  /** By their number. */
+  readonly #chunks = new Map<number, ChatChunk>();
+  #sent = 0;
+  /** Chunks let go, the first ones. */
+  #gone = 0;
+  #keptChars = 0;
+  readonly #maxChars: number;
   readonly #onOver: () => void;
   #iterator: AsyncIterator<ChatChunk> | undefined;
   #pulling: Promise<void> | undefined;
@@ -47,8 +57,9 @@ export class SharedRun {
   #target: Target | undefined;
   #payerAtEnd: Reader | undefined;
 
-  constructor(leader: ChatCall, next: ChatHandler, onOver: () => void) {
+  constructor(leader: ChatCall, next: ChatHandler, onOver: () => void, maxChars = MAX_CHARS) {
     this.#onOver = onOver;
+    this.#maxChars = maxChars;
     this.#runCall = leader.with({ signal: this.#abort.signal });
     this.#runCall.hold = this.#payersHold();
     this.#readers.push({ call: leader, position: 0, left: false });
@@ -88,7 +99,8 @@ export class SharedRun {
   }
 
   get joinable(): boolean {
-    return !this.#over && this.#chunks.length < MAX_CHUNKS && this.#readers.some((r) => !r.left);
+    if (this.#over || this.#gone > 0 || this.#keptChars > this.#maxChars) return false;
+    return this.#readers.some((r) => !r.left);
   }
 
   async #start(next: ChatHandler): Promise<ChatReply> {
@@ -117,14 +129,15 @@ export class SharedRun {
     return {
       [Symbol.asyncIterator]: () => ({
         next: async (): Promise<IteratorResult<ChatChunk>> => {
-          while (reader.position >= this.#chunks.length) {
+          while (reader.position >= this.#sent) {
             if (this.#failure !== undefined) throw this.#failure;
             if (this.#finished) return { done: true, value: undefined };
             this.#pulling ??= this.#pull();
             await this.#pulling;
           }
-          const value = this.#chunks[reader.position++];
-          if (value === undefined) return { done: true, value: undefined };
+          const value = this.#chunks.get(reader.position);
+          if (value === undefined) throw tooSlow();
+          reader.position++;
           return { done: false, value };
         },
         return: async (): Promise<IteratorResult<ChatChunk>> => {
@@ -143,13 +156,35 @@ export class SharedRun {
         this.#finished = true;
         this.#close();
       } else {
-        this.#chunks.push(step.value);
+        this.#keep(step.value);
       }
     } catch (error) {
       this.#failure = asGatewayError(error);
       this.#close();
     } finally {
       this.#pulling = undefined;
+    }
+  }
+
+  #keep(chunk: ChatChunk): void {
+    this.#chunks.set(this.#sent++, chunk);
+    this.#keptChars += lengthOf(chunk);
+    while (this.#keptChars > this.#maxChars && this.#chunks.size > 1) {
+      const [first, ...others] = this.#readers.filter((reader) => !reader.left);
+      if (first === undefined) return;
+      const slowest = others.reduce((a, b) => (b.position < a.position ? b : a), first);
+      // It gives way to who reads faster, as if it had left; its next read says so.
+      if (slowest.position <= this.#gone) this.#leave(slowest);
+      else this.#letGo(slowest.position);
+    }
+  }
+
+  #letGo(before: number): void {
+    for (; this.#gone < before; this.#gone++) {
+      const chunk = this.#chunks.get(this.#gone);
+      if (chunk === undefined) continue;
+      this.#keptChars -= lengthOf(chunk);
+      this.#chunks.delete(this.#gone);
     }
   }
 
@@ -227,6 +262,18 @@ export class SharedRun {
     this.#over = true;
     this.#onOver();
   }
+}
+
+/** Of what came from upstream word for word the events are not made for this. */
+function lengthOf(chunk: ChatChunk): number {
+  return CHUNK_CHARS + (chunk.frame?.data ?? JSON.stringify(chunk.events)).length;
+}
+
+function tooSlow(): GatewayError {
+  return new GatewayError(
+    'overloaded',
+    'The stream was read too slowly to be kept for this reader.',
+  );
 }
 
 /** Waits for `promise`, but no longer than the caller does. */

@@ -17,6 +17,7 @@ export interface CachePorts {
 export class CacheBindings {
   #ports: CachePorts = {};
   readonly #waiting: (() => void)[] = [];
+  readonly #keepers: ((isGone: (key: string) => boolean) => void)[] = [];
 
   bind(ports: CachePorts): void {
     this.#ports = { ...this.#ports, ...ports };
@@ -31,6 +32,16 @@ export class CacheBindings {
   }
   get embeddings(): EmbeddingClient | undefined {
     return this.#ports.embeddings;
+  }
+
+  /** Hears of every clearing, here or on another replica: which keys are gone. */
+  onCleared(listener: (isGone: (key: string) => boolean) => void): void {
+    this.#keepers.push(listener);
+  }
+
+  /** Tells who keeps entries under this room's keys. */
+  cleared(isGone: (key: string) => boolean): void {
+    for (const keeper of this.#keepers) keeper(isGone);
   }
 
   onBound(listener: () => void): void {

@@ -57,10 +57,19 @@ describe('parseCacheControls', () => {
     ['x-sluice-cache-namespace', 'x'.repeat(65)],
     ['cache-control', 'max-age=soon'],
     ['cache-control', 'max-age'],
+    ['cache-control', 'max-age=1=2'],
     ['cache-control', 'no-cache, max-age=-5'],
   ])('refuses %s: %j and names the header', (header, value) => {
     expect(refusal({ [header]: value })).toMatchObject({ code: 'invalid_request', param: header });
     expect(refusal({ [header]: value })?.message).toContain(header);
+  });
+
+  it('takes an age beyond a year for a year: HTTP knows no largest one', () => {
+    for (const age of ['31536001', '4294967296', '9'.repeat(400)]) {
+      expect(parseCacheControls({ 'cache-control': `max-age=${age}` })).toMatchObject({
+        maxAgeSeconds: 31_536_000,
+      });
+    }
   });
 
   it('accepts the thresholds 0 and 1', () => {

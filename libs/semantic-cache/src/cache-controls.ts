@@ -33,7 +33,7 @@ export function parseCacheControls(headers: Headers): CacheControls {
     noStore: wished.noStore,
     noCache: wished.noCache,
     ...(wished.maxAge === undefined ? {} : { maxAgeSeconds: wished.maxAge }),
-    ...(ttl === undefined ? {} : { ttlSeconds: seconds('x-sluice-cache-ttl', ttl) }),
+    ...(ttl === undefined ? {} : { ttlSeconds: seconds('x-sluice-cache-ttl', ttl, MAX_SECONDS) }),
     ...(threshold === undefined ? {} : { threshold: parseThreshold(threshold) }),
     ...(namespace === undefined ? {} : { namespace: parseNamespace(namespace) }),
   };
@@ -52,7 +52,8 @@ function directives(header: string | undefined): {
 } {
   const found = { noStore: false, noCache: false, maxAge: undefined as number | undefined };
   for (const part of (header ?? '').split(',')) {
-    const [name = '', value] = part.split('=', 2).map((s) => s.trim());
+    const [name = '', ...rest] = part.split('=').map((s) => s.trim());
+    const value = rest.join('=');
     switch (name.toLowerCase()) {
       case 'no-store':
         found.noStore = true;
@@ -61,7 +62,11 @@ function directives(header: string | undefined): {
         found.noCache = true;
         break;
       case 'max-age':
-        found.maxAge = seconds('cache-control', (value ?? '').replace(/^"(.*)"$/, '$1'));
+        // HTTP knows no largest age: beyond a year it bounds nothing, because nothing is kept longer.
+        found.maxAge = Math.min(
+          seconds('cache-control', value.replace(/^"(.*)"$/, '$1'), Infinity),
+          MAX_SECONDS,
+        );
     }
   }
   return found;
@@ -75,9 +80,10 @@ function parseMode(text: string | undefined): CacheMode {
   return mode as CacheMode;
 }
 
-function seconds(header: string, text: string): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-  if (!(value <= MAX_SECONDS)) refuse(header, text, `whole seconds up to ${MAX_SECONDS}`);
+function seconds(header: string, text: string, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  const limit = most === Infinity ? '' : ` up to ${most}`;
+  if (!(value <= most)) refuse(header, text, `whole seconds${limit}`);
   return value;
 }
 

@@ -2,7 +2,8 @@ import { hash, randomBytes } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
 import { textOf, type ChatCall } from '@sluice/kernel';
-import { entryKey, entryKeyOf, IRRELEVANT_FIELDS } from './exact/request-key.js';
+import type { CachedAnswer } from './exact/cached-answer.js';
+import { entryKey, entryKeyOf, IRRELEVANT_FIELDS, type KeyParts } from './exact/request-key.js';
 import { PUBLIC_SCOPE, ScopeNames, scopeSecret } from './exact/scope.js';
 
 export interface CacheIdentity {
@@ -18,11 +19,15 @@ const PLAIN_FIELDS: readonly string[] = ['messages', 'prompt', 'input'];
 export class CacheIdentities implements OnModuleInit {
   // Until the kept secret is read, names are valid for this process alone.
   #names = new ScopeNames(randomBytes(32));
-  #byTier = false;
+  /** The tiers that each reserved model is reserved for. */
+  #reserved: ReadonlyMap<string, readonly string[]> = new Map();
 
   constructor(private readonly config: ConfigStore) {
     const look = (): void => {
-      this.#byTier = config.current.sluice.models.some((model) => model.tiers !== undefined);
+      const { models } = config.current.sluice;
+      this.#reserved = new Map(
+        models.flatMap(({ id, tiers }) => (tiers === undefined ? [] : [[id, tiers] as const])),
+      );
     };
     look();
     config.onChange(look);
@@ -33,18 +38,21 @@ export class CacheIdentities implements OnModuleInit {
     this.#names = new ScopeNames(await scopeSecret(SLUICE_KEY_PEPPER, SLUICE_DATA_DIR));
   }
 
-  of(call: ChatCall): CacheIdentity {
-    const { scope: wide, version } = this.config.current.sluice.cache;
-    const scope = this.#names.of(call.caller, wide, this.#byTier);
-    return {
-      scope,
-      key: entryKeyOf(call, {
-        version,
-        scope,
-        tenant: wide === 'global' ? '*' : call.caller.tenant,
-        namespace: call.cache.namespace ?? DEFAULT_NAMESPACE,
-      }),
-    };
+  /** @param generation the number of clearings so far, see {@link entryKeyOf} */
+  of(call: ChatCall, generation: number): CacheIdentity {
+    const parts = this.#partsOf(call);
+    return { scope: parts.scope, key: entryKeyOf(call, parts, generation) };
+  }
+
+  /** The key of something else that is kept for this call's caller, namespace and model. */
+  keyOf(call: ChatCall, request: string): string {
+    return entryKey({ ...this.#partsOf(call), model: call.model, request });
+  }
+
+  /** Whether the caller's tier may have what this model answered, whoever asked for it. */
+  mayHave({ caller }: ChatCall, { answeredBy }: CachedAnswer): boolean {
+    if (this.#reserved.size === 0 || answeredBy === undefined) return true;
+    return this.#reserved.get(answeredBy.model)?.includes(caller.tier) ?? true;
   }
 
   /** The key of a warm entry that could answer this call: one plain question and nothing else; undefined when there is more. */
@@ -65,5 +73,15 @@ export class CacheIdentities implements OnModuleInit {
       model: call.model,
       request: hash('sha256', textOf(only.parts), 'hex'),
     });
+  }
+
+  #partsOf({ caller, cache }: ChatCall): Omit<KeyParts, 'model' | 'request'> {
+    const { scope: wide, version } = this.config.current.sluice.cache;
+    return {
+      version,
+      scope: this.#names.of(caller, wide, this.#reserved.size > 0),
+      tenant: wide === 'global' ? '*' : caller.tenant,
+      namespace: cache.namespace ?? DEFAULT_NAMESPACE,
+    };
   }
 }

@@ -12,6 +12,8 @@ import type { Candidate } from './semantic/semantic-tier.js';
 export interface Found {
   readonly answer: CachedAnswer;
   readonly tier: 'l1' | 'l2' | 'semantic';
+  /** Of the entry, where it is not the call's own: a warm one. */
+  readonly key?: string;
   /** Of the semantic tier. */
   readonly candidate?: Candidate;
 }
@@ -47,11 +49,12 @@ export class CacheLookup {
   inMemory(call: ChatCall, identity: CacheIdentity): Found | undefined {
     const started = performance.now();
     this.watch.predictor.asked(call, identity.scope, identity.key);
-    let answer = this.storage.memory.get(identity.key);
-    if (answer === undefined && this.#hasWarm()) answer = this.#warmInMemory(call);
-    if (answer !== undefined && !this.#youngEnough(call, answer)) answer = undefined;
-    this.watch.metrics.lookup('l1', answer !== undefined, performance.now() - started);
-    return answer === undefined ? undefined : { answer, tier: 'l1' };
+    const answer = this.storage.memory.get(identity.key);
+    const found: Found | undefined =
+      answer === undefined ? this.#warmInMemory(call) : { answer, tier: 'l1' };
+    const fits = found !== undefined && this.#fits(call, found.answer);
+    this.watch.metrics.lookup('l1', fits, performance.now() - started);
+    return fits ? found : undefined;
   }
 
   /** The second tier and the semantic one, side by side. Never throws. */
@@ -63,12 +66,18 @@ export class CacheLookup {
       call.cache.mode === 'on' &&
       semantic.enabled &&
       this.flags.isOn('semantic_cache', call)
-        ? this.#byMeaning(call, identity, version, budget)
+        ? this.#byMeaning(call, identity, version, budget).catch((error: unknown): Elsewhere => {
+            this.fault('semantic', error);
+            return { vetoes: [] };
+          })
         : undefined;
     const started = performance.now();
-    const answer = await this.#second(call, identity, budget);
-    this.watch.metrics.lookup('l2', answer !== undefined, performance.now() - started);
-    if (answer !== undefined) return { found: { answer, tier: 'l2' }, vetoes: [] };
+    const found = await this.#second(call, identity, budget).catch((error: unknown) => {
+      this.fault('l2', error);
+      return undefined;
+    });
+    this.watch.metrics.lookup('l2', found !== undefined, performance.now() - started);
+    if (found !== undefined) return { found, vetoes: [] };
     return (await byMeaning) ?? { vetoes: [] };
   }
 
@@ -80,6 +89,21 @@ export class CacheLookup {
 
   missed(): void {
     this.watch.metrics.miss();
+  }
+
+  /** Something went wrong that the caller must not hear of. */
+  fault(tier: Found['tier'], error: unknown): void {
+    this.storage.fault(tier, error);
+  }
+
+  /** The key of a warm entry that could answer this call. */
+  warmKey(call: ChatCall): string | undefined {
+    try {
+      return this.identities.warm(call);
+    } catch {
+      // A body that cannot be read is the next room's matter.
+      return undefined;
+    }
   }
 
   now(): number {
@@ -94,14 +118,14 @@ export class CacheLookup {
     call: ChatCall,
     identity: CacheIdentity,
     budget: number,
-  ): Promise<CachedAnswer | undefined> {
+  ): Promise<Found | undefined> {
     const answer = await this.storage.fromSecond(identity.key, budget);
-    if (answer !== undefined && this.#youngEnough(call, answer)) return answer;
-    if (!this.#hasWarm()) return undefined;
-    const key = this.#warmKey(call);
+    if (answer !== undefined && this.#fits(call, answer)) return { answer, tier: 'l2' };
+    const key = this.#hasWarm() ? this.warmKey(call) : undefined;
     if (key === undefined) return undefined;
     const warm = await this.storage.fromSecond(key, budget);
-    return warm !== undefined && this.#youngEnough(call, warm) ? warm : undefined;
+    if (warm === undefined || !this.#fits(call, warm)) return undefined;
+    return { answer: warm, tier: 'l2', key };
   }
 
   async #byMeaning(
@@ -115,7 +139,7 @@ export class CacheLookup {
     const { candidate, vetoes } = await this.storage.semantic.lookup(question, budget);
     const fits =
       candidate !== undefined &&
-      this.#youngEnough(call, candidate.answer) &&
+      this.#fits(call, candidate.answer) &&
       this.watch.checks.admits(candidate, call.cache.threshold);
     this.watch.metrics.lookup('semantic', fits, performance.now() - started);
     if (fits)
@@ -128,26 +152,22 @@ export class CacheLookup {
     return { ...(candidate === undefined ? {} : { candidate }), question, vetoes };
   }
 
-  #youngEnough(call: ChatCall, answer: CachedAnswer): boolean {
+  /** Young enough for the caller, and of a model that the caller may use. */
+  #fits(call: ChatCall, answer: CachedAnswer): boolean {
     const { maxAgeSeconds } = call.cache;
-    return maxAgeSeconds === undefined || this.clock.now() - answer.storedAt < maxAgeSeconds * 1000;
+    const young =
+      maxAgeSeconds === undefined || this.clock.now() - answer.storedAt < maxAgeSeconds * 1000;
+    return young && this.identities.mayHave(call, answer);
   }
 
   #hasWarm(): boolean {
     return this.watch.warmed || this.config.current.sluice.cache.warming.queries.length > 0;
   }
 
-  #warmInMemory(call: ChatCall): CachedAnswer | undefined {
-    const key = this.#warmKey(call);
-    return key === undefined ? undefined : this.storage.memory.get(key);
-  }
-
-  #warmKey(call: ChatCall): string | undefined {
-    try {
-      return this.identities.warm(call);
-    } catch {
-      // A body that cannot be read is the next room's matter.
-      return undefined;
-    }
+  #warmInMemory(call: ChatCall): Found | undefined {
+    const key = this.#hasWarm() ? this.warmKey(call) : undefined;
+    if (key === undefined) return undefined;
+    const answer = this.storage.memory.get(key);
+    return answer === undefined ? undefined : { answer, tier: 'l1', key };
   }
 }

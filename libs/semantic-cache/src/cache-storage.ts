@@ -40,6 +40,8 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
   readonly second: SecondTier;
   readonly semantic: SemanticTier;
   readonly clearings = new Clearings();
+  /** Counts and logs what was answered as a miss instead. */
+  readonly fault: (tier: 'l1' | 'l2' | 'semantic', error: unknown) => void;
   readonly #codec: ValueCodec;
   readonly #queue: WriteQueue<Stored>;
 
@@ -48,17 +50,18 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly clock: Clock,
     private readonly deferred: DeferredWork,
     private readonly metrics: CacheMetrics,
-    bindings: CacheBindings,
+    private readonly bindings: CacheBindings,
     stores: SharedStores,
   ) {
     const { env } = config;
     this.#codec = new ValueCodec(env.CACHE_ENCRYPTION_KEY);
     this.memory = new MemoryTier(this.#settings.l1, clock);
     const { logger } = stores;
-    const onFault = (tier: 'l2' | 'semantic') => (error: unknown) => {
+    this.fault = (tier, error) => {
       metrics.fault(tier);
       logger.warn({ tier, err: error }, 'cache fault, answered as a miss');
     };
+    const onFault = (tier: 'l2' | 'semantic') => (error: unknown) => this.fault(tier, error);
     this.second = new SecondTier(
       stores.second(),
       onFault('l2'),
@@ -155,7 +158,9 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
     // From here on nothing that was asked for before is stored; what is being written is waited for, and goes.
     this.clearings.note(expression);
     const l1 = this.memory.clear(expression);
-    this.#queue.remove((key) => expression?.test(key) ?? true);
+    const isGone = (key: string): boolean => expression?.test(key) ?? true;
+    this.#queue.remove(isGone);
+    this.bindings.cleared(isGone);
     await this.#queue.flush();
     const [l2, semantic] = await Promise.all([
       this.#settings.l2.enabled ? this.#counted('l2', this.second.store.clearMatching(pattern)) : 0,

@@ -2,6 +2,7 @@ export { SemanticCacheModule } from './semantic-cache.module.js';
 export { SemanticCacheInterceptor, WARM_ROUTE } from './semantic-cache.interceptor.js';
 export { CacheBindings, type CachePorts } from './cache-bindings.js';
 export { CacheAdminService, type Removed } from './admin/cache-admin.service.js';
+export { CacheIdentities } from './cache-identity.js';
 export { CacheMetrics } from './cache-metrics.js';
 export { parseCacheControls } from './cache-controls.js';
 export { exactKeyOf } from './exact/request-key.js';

@@ -14,6 +14,7 @@ import {
   wish,
 } from '../testing/cache-calls.js';
 import { CacheWorld } from '../testing/cache-world.js';
+import { WARM_ROUTE } from './semantic-cache.interceptor.js';
 
 describe('what caches are known to get wrong', () => {
   it('leak: nobody is served what another caller or tenant asked, word for word or by meaning', async () => {
@@ -78,6 +79,27 @@ describe('what caches are known to get wrong', () => {
     });
     await world.send(ask(LOCK, as({ tier: 'premium' })));
     expect((await world.send(ask(LOCK, as({ tier: 'free' })))).fact?.verdict).toBe('miss');
+  });
+
+  it('leak: nor does it through two keys of one owner, nor through what an operator warmed', async () => {
+    const world = await CacheWorld.open({
+      cache: { warming: { queries: [{ model: 'small', prompt: LOCK }] } },
+      reservedFor: ['premium', 'admin'],
+    });
+    const free = as({ tier: 'free' });
+    await world.send(ask(RESET, as({ tier: 'premium' })));
+    expect((await world.send(ask(RESET, free))).fact?.verdict).toBe('miss');
+    const warm = ask(LOCK, { ...as({ kind: 'system', tier: 'admin' }), route: WARM_ROUTE });
+    warm.journal.attempts.push({
+      model: 'small',
+      provider: 'p',
+      startedAt: 0,
+      outcome: 'completed',
+    });
+    await world.send(warm);
+    expect((await world.send(ask(LOCK, as({ tier: 'premium' })))).fact?.verdict).toBe('hit');
+    world.forgetMemory();
+    expect((await world.send(ask(LOCK, free))).fact?.verdict).toBe('miss');
   });
 
   it('everything-matches: unrelated questions miss at the lowest threshold', async () => {
@@ -159,6 +181,25 @@ describe('what caches are known to get wrong', () => {
     await world.send(ask([...rome.slice(0, 2), 'Why?']), 'Aqueducts.');
     expect((await world.send(ask([...whale.slice(0, 2), 'why']))).fact?.verdict).toBe('miss');
     expect((await world.send(ask(rome[2]!))).fact?.verdict).toBe('miss');
+  });
+
+  it('a follow-up about an answer is not answered from a conversation with another answer', async () => {
+    const world = await CacheWorld.open({ cache: LOOSE });
+    const after = (joke: string, said: string) => ask(['Tell me a joke about cats', joke, said]);
+    const [one, other] = ['The cat sat on the mouse.', 'A dog walks into a bar.'];
+    await world.send(after(one, 'Can you explain that joke in simple words?'), 'It is the cat.');
+    const asked = 'Can you explain that joke in simple words, please?';
+    expect((await world.send(after(other, asked))).fact?.verdict).toBe('miss');
+    expect((await world.send(after(one, asked))).fact?.verdict).toBe('semantic');
+  });
+
+  it('who is speaking is part of the question', async () => {
+    const world = await CacheWorld.open({ cache: LOOSE });
+    const from = (name: string, content: string) =>
+      chatCall({ messages: [{ role: 'user', name, content }] });
+    await world.send(from('ann', RESET));
+    expect((await world.send(from('bob', REWORDED))).fact?.verdict).toBe('miss');
+    expect((await world.send(from('ann', REWORDED))).fact?.verdict).toBe('semantic');
   });
 
   it('other instructions, model, tools or temperature keep re-worded questions apart', async () => {

@@ -21,10 +21,10 @@ export class RecentHits {
 
   constructor(private readonly config: ConfigStore) {}
 
-  note(call: ChatCall, identity: CacheIdentity, { candidate }: Found): void {
+  note(call: ChatCall, identity: CacheIdentity, { candidate, key: warm }: Found): void {
     const { key, scope } = identity;
     if (candidate === undefined) {
-      this.#hits.set(call.id, { key });
+      this.#hits.set(call.id, { key: warm ?? key });
       return;
     }
     const { version } = this.config.current.sluice.cache;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { ChatChunk, ChatReply, GatewayError, NO_USAGE, type ReplyEnd } from '@sluice/kernel';
 import {
   LOCK,
@@ -13,6 +13,10 @@ import {
 } from '../testing/cache-calls.js';
 import { CacheWorld, COST } from '../testing/cache-world.js';
 import { WARM_ROUTE } from './semantic-cache.interceptor.js';
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 describe('the cache in the pipeline', () => {
   it('misses, stores, and then answers the same for nothing', async () => {
@@ -299,6 +303,52 @@ describe('faults', () => {
     world.points.mood = 'failing';
     await world.send(ask(LOCK), 'one');
     expect((await world.send(ask(LOCK))).fact).toMatchObject({ verdict: 'hit', tier: 'l1' });
+  });
+});
+
+/** Breaks one step of the cache's work. */
+type Break = (world: CacheWorld) => void;
+const broken = (): never => {
+  throw new Error('broken');
+};
+
+describe('a fault of the room itself', () => {
+  it.each<[string, string, Break]>([
+    ['the key', 'l1', (world) => jest.spyOn(world.identities, 'of').mockImplementation(broken)],
+    ['memory', 'l1', (world) => jest.spyOn(world.storage.memory, 'get').mockImplementation(broken)],
+    [
+      'the second tier',
+      'l2',
+      (world) => jest.spyOn(world.storage, 'fromSecond').mockImplementation(broken),
+    ],
+    [
+      'the search',
+      'semantic',
+      (world) => jest.spyOn(world.storage.semantic, 'lookup').mockImplementation(broken),
+    ],
+    [
+      'the controller',
+      'semantic',
+      (world) => jest.spyOn(world.checks, 'admits').mockImplementation(broken),
+    ],
+    [
+      'counting a hit',
+      'semantic',
+      (world) => jest.spyOn(world.checks, 'served').mockImplementation(broken),
+    ],
+    ['storing', 'l1', (world) => jest.spyOn(world.writer, 'keep').mockImplementation(broken)],
+  ])('in %s is a miss with a metric, never an error', async (_step, tier, breaks) => {
+    const world = await CacheWorld.open({ cache: LOOSE });
+    await world.send(ask(RESET), 'stored');
+    world.forgetMemory();
+    breaks(world);
+    const asked = tier === 'semantic' ? REWORDED : LOCK;
+    const sent = await world.send(ask(asked), 'fresh');
+    expect([sent.fact?.verdict, sent.text]).toEqual(['miss', 'fresh']);
+    expect(sent.fact?.tier).toBeUndefined();
+    expect(await world.metrics.registry.metrics()).toMatch(
+      new RegExp(`cache_faults_total\\{tier="${tier}"\\} [1-9]`),
+    );
   });
 });
 

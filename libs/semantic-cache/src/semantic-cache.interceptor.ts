@@ -41,19 +41,24 @@ export class SemanticCacheInterceptor extends ChatInterceptor {
       return bypass(call, next);
     }
     if (call.route === WARM_ROUTE) return this.#warm(call, next, settings);
-    const identity = this.identities.of(call);
     const { generation } = this.lookups;
+    const identity = this.#tried('l1', () => this.identities.of(call, generation));
+    if (identity === undefined) return this.#nameless(call, next);
     const fresh = call.cache.noCache || call.cache.mode === 'refresh';
     if (!fresh) {
-      const held = this.lookups.inMemory(call, identity);
-      if (held !== undefined) return this.#serve(call, identity, held);
+      const held = this.#tried('l1', () => this.#fromMemory(call, identity));
+      if (held !== undefined) return held;
     }
     const kind = classOf(call, settings);
     if (kind.reach === 'never') return bypass(call, next);
     let nearest: Awaited<ReturnType<CacheLookup['elsewhere']>> = { vetoes: [] };
     if (!fresh) {
       nearest = await this.lookups.elsewhere(call, identity, kind);
-      if (nearest.found !== undefined) return this.#serve(call, identity, nearest.found);
+      const { found } = nearest;
+      if (found !== undefined) {
+        const reply = this.#tried(found.tier, () => this.#serve(call, identity, found));
+        if (reply !== undefined) return reply;
+      }
       this.lookups.missed();
     }
     call.journal.cache = {
@@ -66,24 +71,50 @@ export class SemanticCacheInterceptor extends ChatInterceptor {
       onEnd: (end) => {
         const message = completed(end);
         if (message === undefined) return;
-        this.writer.keep({
-          call,
-          identity,
-          kind,
-          message,
-          wire: reply.wire,
-          cost: end.costMicroUsd,
-          since,
-          generation,
-          question: nearest.question,
+        this.#tried('l1', () => {
+          this.writer.keep({
+            call,
+            identity,
+            kind,
+            message,
+            wire: reply.wire,
+            cost: end.costMicroUsd,
+            since,
+            generation,
+            question: nearest.question,
+          });
+          if (nearest.candidate !== undefined)
+            this.writer.compare(call, nearest.candidate, message);
         });
-        if (nearest.candidate !== undefined) this.writer.compare(call, nearest.candidate, message);
       },
     });
   }
 
+  /** What goes wrong in this room is a miss, never the caller's error. */
+  #tried<T>(tier: Found['tier'], work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.lookups.fault(tier, error);
+      return undefined;
+    }
+  }
+
+  /** A request that no key can be made of: a miss that cannot be stored. */
+  #nameless(call: ChatCall, next: ChatHandler): Promise<ChatReply> {
+    this.lookups.missed();
+    call.journal.cache = { verdict: 'miss' };
+    return next(call);
+  }
+
+  #fromMemory(call: ChatCall, identity: CacheIdentity): ChatReply | undefined {
+    const held = this.lookups.inMemory(call, identity);
+    return held === undefined ? undefined : this.#serve(call, identity, held);
+  }
+
   #serve(call: ChatCall, identity: CacheIdentity, found: Found): ChatReply {
     const { answer, tier } = found;
+    const reply = replay(answer, call.stream);
     const verdict = tier === 'semantic' ? 'semantic' : 'hit';
     const fact: CacheFact = {
       verdict,
@@ -93,15 +124,15 @@ export class SemanticCacheInterceptor extends ChatInterceptor {
       savedMicroUsd: answer.costMicroUsd,
       ...(answer.answeredBy === undefined ? {} : { answeredBy: answer.answeredBy }),
     };
-    call.journal.cache = fact;
-    call.journal.path = 'cache';
     this.recent.note(call, identity, found);
     this.lookups.served(call, found);
-    return replay(answer, call.stream);
+    call.journal.cache = fact;
+    call.journal.path = 'cache';
+    return reply;
   }
 
   async #warm(call: ChatCall, next: ChatHandler, settings: CacheConfig): Promise<ChatReply> {
-    const key = this.identities.warm(call);
+    const key = this.lookups.warmKey(call);
     const kind = classOf(call, settings);
     const { generation } = this.lookups;
     call.journal.cache = { verdict: 'miss' };

@@ -55,6 +55,12 @@ import { PredictiveWarmer } from './warming/predictive-warmer.js';
       ) => new SharedStores(config, clock, logger, redis, await loadServerStores(config), link),
     },
   ],
-  exports: [CacheAdminService, CacheBindings, CacheMetrics, SemanticCacheInterceptor],
+  exports: [
+    CacheAdminService,
+    CacheBindings,
+    CacheIdentities,
+    CacheMetrics,
+    SemanticCacheInterceptor,
+  ],
 })
 export class SemanticCacheModule {}

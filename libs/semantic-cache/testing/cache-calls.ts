@@ -40,6 +40,7 @@ export function as(changes: Partial<Caller>): Partial<ChatCallInit> {
 interface Turn {
   readonly role: string;
   readonly content: string;
+  readonly name?: string;
 }
 
 /** A call as the OpenAI chat door makes it, with a reading of the body that is enough for the cache. */
@@ -74,11 +75,12 @@ export function ask(
 }
 
 function promptOf(body: Readonly<Record<string, unknown>>): Prompt {
-  const messages = (body.messages as readonly Turn[]).map(({ role, content }): Message => {
+  const messages = (body.messages as readonly Turn[]).map(({ role, content, name }): Message => {
     const text = { type: 'text' as const, text: content };
+    const named = name === undefined ? {} : { name };
     return role === 'tool'
       ? { role, parts: [{ type: 'tool_result', callId: 'c1', parts: [text] }] }
-      : { role: role as Message['role'], parts: [text] };
+      : { role: role as Message['role'], parts: [text], ...named };
   });
   return {
     messages,

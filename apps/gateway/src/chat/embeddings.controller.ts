@@ -4,6 +4,7 @@ import { EmbeddingService, type EmbeddingInput } from '@sluice/chat';
 import { ConfigStore } from '@sluice/config';
 import { chatContract } from '@sluice/contracts';
 import { microToUsd } from '@sluice/kernel';
+import { parseCacheControls } from '@sluice/semantic-cache';
 import { checked } from '../http/checked.js';
 import { readCallHeaders } from '../http/call-headers.js';
 import { clientSignal } from '../http/client-signal.js';
@@ -73,6 +74,7 @@ export class EmbeddingsController {
     const result = await this.embeddings.embed({
       id: request.id,
       caller: callerOf(request),
+      cache: parseCacheControls(request.headers),
       model: asked.model,
       inputs: asked.inputs,
       dimensions: asked.dimensions,

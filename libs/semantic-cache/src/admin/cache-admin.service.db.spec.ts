@@ -149,6 +149,16 @@ describe('the administration of the cache', () => {
     expect(storage.memory.get(key)).toBeUndefined();
   });
 
+  it('evicts a wrong warm answer for everybody, whoever was served', async () => {
+    const { admin, storage, recent, keep } = await replica();
+    const { key: warm } = await keep('*', 'What is a river?');
+    const call = ask('What is a river?');
+    const found = { key: warm } as Parameters<RecentHits['note']>[2];
+    recent.note(call, { scope: 'acme', key: 'acme:default:small:its-own' }, found);
+    expect(await admin.feedback(call.id, false)).toEqual({ evicted: 1 });
+    expect(storage.memory.get(warm)).toBeUndefined();
+  });
+
   it('tells what is held, and warms nothing while nobody can ask', async () => {
     const { admin, keep } = await replica();
     await keep('acme', 'What is a river?');

@@ -2,7 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import type { ChatCallInit } from '@sluice/kernel';
 import fc from 'fast-check';
 import { chatCall } from '../../testing/cache-calls.js';
-import { entryKey, exactKeyOf, IRRELEVANT_FIELDS, type KeyParts } from './request-key.js';
+import {
+  entryKey,
+  entryKeyOf,
+  exactKeyOf,
+  IRRELEVANT_FIELDS,
+  type KeyParts,
+} from './request-key.js';
 
 const BODY = {
   model: 'small',
@@ -97,6 +103,23 @@ describe('exactKeyOf', () => {
   it('changes with the order of the messages', () => {
     const turned = { ...BODY, messages: [...BODY.messages].reverse() };
     expect(exactKeyOf(chatCall(turned))).not.toBe(plain);
+  });
+});
+
+describe('entryKeyOf', () => {
+  const owner = { version: 1, scope: 's', tenant: 'acme', namespace: 'default' };
+
+  it('parts identical calls that a clearing came between: the later must not join the run of the earlier', () => {
+    const [before, twin, after] = [chatCall(BODY), chatCall(BODY), chatCall(BODY)];
+    const keys = [
+      entryKeyOf(before, owner, 0),
+      entryKeyOf(twin, owner, 0),
+      entryKeyOf(after, owner, 1),
+    ];
+    // Stored under one key all the same.
+    expect(new Set(keys).size).toBe(1);
+    expect(exactKeyOf(twin)).toBe(exactKeyOf(before));
+    expect(exactKeyOf(after)).not.toBe(exactKeyOf(before));
   });
 });
 

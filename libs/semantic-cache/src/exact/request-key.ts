@@ -33,8 +33,8 @@ export function requestText(call: ChatCall): string {
 }
 
 /**
- * A digest of {@link requestText}: equal for calls of one caller that ask the same. Each call is read and hashed once: where the
- * cache has made its {@link entryKey} already, that is the digest.
+ * A digest of {@link requestText}: equal for calls of one caller that ask the same, with no clearing of the cache between them. Each
+ * call is read and hashed once: where the cache has made its {@link entryKey} already, that is the digest.
  */
 export function exactKeyOf(call: ChatCall): string {
   let key = known.get(call);
@@ -45,10 +45,18 @@ export function exactKeyOf(call: ChatCall): string {
   return key;
 }
 
-/** As {@link entryKey}, and remembered as the call's {@link exactKeyOf}. */
-export function entryKeyOf(call: ChatCall, parts: Omit<KeyParts, 'model' | 'request'>): string {
+/**
+ * As {@link entryKey}, and remembered as the call's {@link exactKeyOf}: who asks after a clearing must not join who asked before it.
+ *
+ * @param generation the number of clearings so far
+ */
+export function entryKeyOf(
+  call: ChatCall,
+  parts: Omit<KeyParts, 'model' | 'request'>,
+  generation: number,
+): string {
   const key = entryKey({ ...parts, model: call.model, request: requestText(call) });
-  known.set(call, key);
+  known.set(call, generation === 0 ? key : `${key}#${generation}`);
   return key;
 }
 

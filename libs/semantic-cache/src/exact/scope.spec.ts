@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -33,12 +33,13 @@ describe('ScopeNames', () => {
     expect(new Set(wide).size).toBe(3);
   });
 
-  it('parts the tiers of a shared scope when models are reserved for tiers', () => {
+  it('parts the tiers of every scope when models are reserved for tiers', () => {
     const premium = { ...ANN, tier: 'premium' };
     expect(names.of(ANN, 'tenant', true)).not.toBe(names.of(premium, 'tenant', true));
     expect(names.of(ANN, 'global', true)).not.toBe(names.of(premium, 'global', true));
     expect(names.of(ANN, 'tenant', false)).toBe(names.of(premium, 'tenant', false));
-    expect(names.of(ANN, 'caller', true)).toBe(names.of(premium, 'caller', true));
+    expect(names.of(ANN, 'caller', true)).not.toBe(names.of(premium, 'caller', true));
+    expect(names.of(ANN, 'caller', false)).toBe(names.of(premium, 'caller', false));
   });
 
   it('shows neither id nor tenant, and means nothing without the secret', () => {
@@ -58,8 +59,12 @@ describe('scopeSecret', () => {
     const dir = await mkdtemp(join(tmpdir(), 'sluice-scope-'));
     try {
       const inner = join(dir, 'data');
-      const first = await scopeSecret(undefined, inner);
+      const [first, ...others] = await Promise.all(
+        Array.from({ length: 8 }, () => scopeSecret(undefined, inner)),
+      );
+      for (const other of others) expect(other).toEqual(first);
       expect(await scopeSecret(undefined, inner)).toEqual(first);
+      expect(await readdir(inner)).toEqual(['cache-scope.key']);
       expect(first).toHaveLength(32);
       expect((await stat(join(inner, 'cache-scope.key'))).mode & 0o777).toBe(0o600);
     } finally {

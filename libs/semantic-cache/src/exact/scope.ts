@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Caller } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
@@ -21,12 +21,12 @@ export class ScopeNames {
     this.#secret = typeof secret === 'string' ? Buffer.from(secret) : secret;
   }
 
-  /** @param byTier when models are reserved for tiers, callers of different tiers share nothing. */
+  /** @param byTier when models are reserved for tiers, tiers share nothing: one owner may have keys of two. */
   of(caller: Caller, scope: CacheScope, byTier = false): string {
-    const tier = byTier && scope !== 'caller' ? caller.tier : '';
+    const tier = byTier ? caller.tier : '';
     const id =
       scope === 'caller'
-        ? JSON.stringify(['caller', caller.tenant, caller.kind, caller.id])
+        ? JSON.stringify(['caller', caller.tenant, caller.kind, caller.id, tier])
         : scope === 'tenant'
           ? JSON.stringify(['tenant', caller.tenant, tier])
           : JSON.stringify(['global', tier]);
@@ -47,9 +47,15 @@ export async function scopeSecret(pepper: string | undefined, dataDir: string): 
   if (pepper !== undefined) return Buffer.from(`sluice-cache-scope:${pepper}`);
   const path = join(dataDir, 'cache-scope.key');
   await mkdir(dataDir, { recursive: true });
-  // Two processes may start at once: who comes second finds the file and reads it.
-  await writeFile(path, randomBytes(32), { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  });
+  // Many workers may start at once: the file gets its name when it is whole, and who comes second reads it.
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  await writeFile(draft, randomBytes(32), { flag: 'wx', mode: 0o600 });
+  try {
+    await link(draft, path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    });
+  } finally {
+    await rm(draft);
+  }
   return readFile(path);
 }

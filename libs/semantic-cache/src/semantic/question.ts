@@ -33,6 +33,7 @@ export function questionOf(call: ChatCall, scope: string, key: string, version: 
   const { prompt } = call;
   const said = prompt.messages.filter((m) => m.role === 'user').map((m) => textOf(m.parts));
   const text = said.pop() ?? '';
+  const before = prompt.messages.findLast((m) => m.role === 'assistant');
   return {
     text,
     context: said.slice(-CONTEXT_TURNS).join('\n').slice(-CONTEXT_CHARS),
@@ -54,6 +55,9 @@ export function questionOf(call: ChatCall, scope: string, key: string, version: 
         canonicalJson(
           prompt.messages.map((m) => m.parts.filter(notText)).filter((p) => p.length > 0),
         ),
+        prompt.messages.flatMap((m) => (m.name === undefined ? [] : [[m.role, m.name]])),
+        // "Explain that" is about what was answered, which two conversations of the same questions need not share.
+        before !== undefined && pointsBack(text) ? textOf(before.parts) : null,
         prompt.temperature === undefined ? null : Math.round(prompt.temperature * 5),
         canonicalObject(call.body, COMPARED_ELSEWHERE),
       ]),
@@ -75,7 +79,11 @@ export function pointId(key: string): string {
 const POINTS_BACK =
   /\b(?:it|its|that|this|they|them|their|those|these|he|him|his|she|her|one|ones|there|same|other|another|else|former|latter|above|previous|instead)\b|^(?:and|but|so|or|what about|how about)\b/i;
 
+function pointsBack(text: string): boolean {
+  return POINTS_BACK.test(text) || text.split(/\s+/).length < 4;
+}
+
 /** How alike two contexts must be: a question that points back means nothing without its own. */
 export function contextGate(text: string): number {
-  return POINTS_BACK.test(text) || text.split(/\s+/).length < 4 ? 0.8 : 0.3;
+  return pointsBack(text) ? 0.8 : 0.3;
 }

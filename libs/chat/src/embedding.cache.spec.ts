@@ -1,0 +1,118 @@
+import { describe, expect, it } from '@jest/globals';
+import { configFromObjects, type ConfigStore } from '@sluice/config';
+import {
+  ChatCall,
+  DEFAULT_CACHE_CONTROLS,
+  ManualClock,
+  type CacheControls,
+  type Caller,
+} from '@sluice/kernel';
+import { CacheBindings, CacheIdentities } from '@sluice/semantic-cache';
+import { EmbeddingCache } from './embedding.cache.js';
+
+const ANN: Caller = { tenant: 'acme', id: 'ann', kind: 'key', tier: 'free', scopes: [] };
+const EMBEDDING = { vector: Float64Array.of(1, 2), tokens: 3 };
+
+function callOf(caller: Partial<Caller> = {}, wishes: Partial<CacheControls> = {}, model = 'm') {
+  return new ChatCall({
+    id: 'a',
+    caller: { ...ANN, ...caller },
+    cache: { ...DEFAULT_CACHE_CONTROLS, ...wishes },
+    dialect: 'openai-chat',
+    model,
+    stream: false,
+    body: {},
+    signal: new AbortController().signal,
+    parse: () => ({ messages: [] }),
+  });
+}
+
+function world(input: Parameters<typeof configFromObjects>[0] = {}) {
+  const config: ConfigStore = configFromObjects({
+    ...input,
+    sluice: { providers: [{ id: 'p', kind: 'sandbox' }], models: [], ...input.sluice },
+  });
+  const clock = new ManualClock();
+  const bindings = new CacheBindings();
+  const cache = new EmbeddingCache(config, new CacheIdentities(config), clock, bindings);
+  return { cache, clock, bindings };
+}
+
+describe('embeddings that were made before', () => {
+  it('are found by text, model and dimensions', () => {
+    const { cache } = world();
+    cache.set(callOf(), 8, 'a text', EMBEDDING);
+    expect(cache.get(callOf(), 8, 'a text')).toMatchObject(EMBEDDING);
+    expect(cache.get(callOf(), 8, 'another')).toBeUndefined();
+    expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
+    expect(cache.get(callOf({}, {}, 'other'), 8, 'a text')).toBeUndefined();
+  });
+
+  it.each<Partial<Caller>>([{ id: 'bob' }, { tenant: 'globex' }, { kind: 'jwt' }])(
+    'are not shown to somebody else: %j',
+    (other) => {
+      const { cache } = world();
+      cache.set(callOf(), undefined, [1, 2], EMBEDDING);
+      expect(cache.get(callOf(other), undefined, [1, 2])).toBeUndefined();
+      expect(cache.get(callOf(), undefined, [1, 2])).toBeDefined();
+    },
+  );
+
+  it('are shared as widely as the operator says', () => {
+    const { cache } = world({ sluice: { cache: { scope: 'tenant' } } });
+    cache.set(callOf(), undefined, 'a text', EMBEDDING);
+    expect(cache.get(callOf({ id: 'bob', kind: 'jwt' }), undefined, 'a text')).toBeDefined();
+    expect(cache.get(callOf({ tenant: 'globex' }), undefined, 'a text')).toBeUndefined();
+  });
+
+  it('are left alone when the caller wants a fresh one, and replaced by it', () => {
+    const { cache } = world();
+    cache.set(callOf(), undefined, 'a text', EMBEDDING);
+    for (const wishes of [{ noCache: true }, { mode: 'refresh' as const }]) {
+      expect(cache.get(callOf({}, wishes), undefined, 'a text')).toBeUndefined();
+    }
+    cache.set(callOf({}, { noCache: true }), undefined, 'a text', { ...EMBEDDING, tokens: 9 });
+    expect(cache.get(callOf(), undefined, 'a text')?.tokens).toBe(9);
+  });
+
+  it.each<Partial<CacheControls>>([{ noStore: true }, { mode: 'off' }, { ttlSeconds: 0 }])(
+    'are not stored when the caller says %j',
+    (wishes) => {
+      const { cache } = world();
+      cache.set(callOf({}, wishes), undefined, 'a text', EMBEDDING);
+      expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
+    },
+  );
+
+  it('are served in the age that the caller accepts, and in the namespace that it names', () => {
+    const { cache, clock } = world();
+    cache.set(callOf({}, { namespace: 'a' }), undefined, 'a text', EMBEDDING);
+    clock.advance(10_000);
+    const get = (wishes: Partial<CacheControls>) =>
+      cache.get(callOf({}, wishes), undefined, 'a text');
+    expect(get({ namespace: 'a', maxAgeSeconds: 11 })).toBeDefined();
+    expect(get({ namespace: 'a', maxAgeSeconds: 10 })).toBeUndefined();
+    expect(get({})).toBeUndefined();
+  });
+
+  it('go when the cache is cleared', () => {
+    const { cache, bindings } = world();
+    cache.set(callOf(), undefined, 'a text', EMBEDDING);
+    cache.set(callOf({ tenant: 'globex' }), undefined, 'a text', EMBEDDING);
+    bindings.cleared((key) => key.startsWith('acme:default:m:'));
+    expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
+    expect(cache.get(callOf({ tenant: 'globex' }), undefined, 'a text')).toBeDefined();
+  });
+
+  it('are not kept where the operator switched the cache off', () => {
+    for (const off of [
+      { sluice: { cache: { enabled: false } } },
+      { env: { ENABLE_RESPONSE_CACHE: 'false' } },
+    ]) {
+      const { cache } = world(off);
+      cache.set(callOf(), undefined, 'a text', EMBEDDING);
+      expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
+      expect(cache.isFor(callOf())).toBe(false);
+    }
+  });
+});

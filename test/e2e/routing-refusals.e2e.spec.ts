@@ -11,6 +11,7 @@ providers:
   - { id: up, kind: openai, baseUrl: "${url}", auth: none }
 models:
   - { id: plain, provider: up, grade: simple, contextTokens: 300, price: { input: 1, output: 2 }, retries: 0 }
+  - { id: narrow, provider: up, tiers: [paid], capabilities: [json], price: { input: 1, output: 2 } }
 routing: { breaker: { minCalls: 2, reset: 60s } }
 cache: { enabled: false }
 `;
@@ -34,6 +35,65 @@ async function ask(content: unknown) {
   const body = (await answer.json()) as { error?: { code: string; message: string } };
   return { status: answer.status, headers: answer.headers, ...body.error };
 }
+
+describe('a named model that does not declare what is asked of it', () => {
+  const image = { type: 'image_url', image_url: { url: 'https://example.com/a.png' } };
+  const picture = { type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } };
+  let key: string;
+  // Not open to the other tests, which count who is left.
+  beforeAll(async () => {
+    key = await gateway.createKey('paid');
+  });
+  const post = async (path: string, body: object) => {
+    const answer = await fetch(gateway.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'narrow', ...body }),
+    });
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: (await answer.json()) as object,
+    };
+  };
+
+  it('is not asked, and says which field it is, in the caller’s dialect', async () => {
+    const chat = await post('/v1/chat/completions', {
+      messages: [{ role: 'user', content: [image] }],
+    });
+    expect(chat).toMatchObject({
+      status: 400,
+      body: {
+        error: {
+          type: 'invalid_request_error',
+          code: 'invalid_request',
+          param: 'messages[0].content[0]',
+          message: expect.stringContaining('`narrow` does not support'),
+        },
+      },
+    });
+    expect(chat.headers.get('x-should-retry')).toBe('false');
+    const messages = { max_tokens: 9, messages: [{ role: 'user', content: [picture] }] };
+    expect(await post('/v1/messages', messages)).toMatchObject({
+      status: 400,
+      body: {
+        type: 'error',
+        error: {
+          type: 'invalid_request_error',
+          message: expect.stringMatching(/messages.*vision/),
+        },
+      },
+    });
+    expect(await post('/v1/embeddings', { input: 'a' })).toMatchObject({
+      status: 400,
+      body: { error: { param: 'model' } },
+    });
+    expect(up.requests).toHaveLength(0);
+    const form = { type: 'json_object' };
+    const messagesOnly = { messages: [{ role: 'user', content: 'JSON' }], response_format: form };
+    expect((await post('/v1/chat/completions', messagesOnly)).status).toBe(200);
+  });
+});
 
 describe('model "auto" with nobody left to ask', () => {
   it('is 404 and says that no model has the capability', async () => {

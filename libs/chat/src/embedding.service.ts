@@ -43,7 +43,7 @@ export class EmbeddingService {
       else {
         // What cannot be written down must not be spent: answers from the cache go on.
         this.recorder.admit();
-        const { attempts } = this.router.route(inner);
+        const { attempts } = this.router.route(inner, 'embeddings');
         if (attempts.length === 0) throw makesNone(options.model);
         await run.fill(inner, attempts);
       }

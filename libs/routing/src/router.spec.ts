@@ -1,6 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import type { SluiceConfigInput } from '@sluice/config';
-import { GatewayError, type ChatCallInit, type Grade, type Prompt } from '@sluice/kernel';
+import {
+  GatewayError,
+  type Capability,
+  type ChatCallInit,
+  type DialectName,
+  type Grade,
+  type ImagePart,
+  type Part,
+  type Prompt,
+} from '@sluice/kernel';
 import {
   callerNamed,
   callOf,
@@ -35,6 +44,13 @@ const graded = (id: string, grade: Grade | undefined, input: number, rest = {}) 
   ...(grade === undefined ? {} : { grade }),
   ...rest,
 });
+
+const HI: Prompt = { messages: [{ role: 'user', parts: [{ type: 'text', text: 'hi' }] }] };
+const PICTURE: ImagePart = { type: 'image', url: 'https://example.com/a.png' };
+const PICTURE_FROM_TOOL: Part = { type: 'tool_result', callId: 'c', parts: [PICTURE] };
+const SOUND: Part = { type: 'audio', data: '', format: 'wav' };
+const withPart = (part: Part): Prompt => ({ messages: [{ role: 'user', parts: [part] }] });
+const CAPABILITIES: Capability[] = ['tools', 'vision', 'json', 'reasoning', 'audio', 'files'];
 
 function refusal(work: () => unknown): GatewayError {
   try {
@@ -90,10 +106,76 @@ describe('a named model', () => {
   });
 
   it('does not fall back to a model that cannot do the work', () => {
-    const image: Prompt = {
-      messages: [{ role: 'user', parts: [{ type: 'image', url: 'https://example.com/a.png' }] }],
-    };
-    expect(names(route(routingWorld(), image, { model: 'small' }))).toEqual(['small', 'small']);
+    const world = routingWorld(
+      withModels(
+        graded('undeclared', 'simple', 1, { capabilities: [], fallbacks: ['small'] }),
+        graded('small', 'simple', 1),
+      ),
+    );
+    expect(names(route(world, 'hi', { model: 'undeclared' }))).toContain('small');
+    expect(names(route(world, withPart(PICTURE), { model: 'undeclared' }))).toEqual([
+      'undeclared',
+      'undeclared',
+    ]);
+  });
+
+  it.each<[Capability, string, DialectName, Prompt]>([
+    ['vision', 'messages[0].content[0]', 'openai-chat', withPart(PICTURE)],
+    ['vision', 'messages', 'anthropic', withPart(PICTURE)],
+    ['vision', 'input', 'openai-responses', withPart(PICTURE)],
+    ['vision', 'messages[0].content[0]', 'openai-chat', withPart(PICTURE_FROM_TOOL)],
+    ['files', 'messages[0].content[0]', 'openai-chat', withPart({ type: 'file', data: 'aa' })],
+    ['audio', 'messages[0].content[0]', 'openai-chat', withPart(SOUND)],
+    ['reasoning', 'reasoning_effort', 'openai-chat', { ...HI, reasoning: { effort: 'low' } }],
+    ['reasoning', 'thinking', 'anthropic', { ...HI, reasoning: { budgetTokens: 2048 } }],
+    ['tools', 'tools', 'openai-chat', { ...HI, tools: [{ name: 't', parameters: {} }] }],
+    ['json', 'response_format', 'openai-chat', { ...HI, responseFormat: { type: 'json' } }],
+    ['json', 'text.format', 'openai-responses', { ...HI, responseFormat: { type: 'json' } }],
+  ])(
+    'that declares all but %s is refused %s (%s), and goes without',
+    (lack, param, dialect, prompt) => {
+      const world = routingWorld(
+        withModels(
+          graded('without', 'simple', 1, { capabilities: CAPABILITIES.filter((c) => c !== lack) }),
+          graded('only', 'simple', 1, { capabilities: [lack] }),
+          graded('undeclared', 'simple', 1, { capabilities: [] }),
+        ),
+      );
+      const error = refusal(() => route(world, prompt, { model: 'without', dialect }));
+      expect(error).toMatchObject({ code: 'invalid_request', param, shouldRetry: false });
+      expect(error.message).toContain(`The model \`without\` does not support \`${param}\``);
+      for (const model of ['only', 'undeclared']) {
+        expect(route(world, prompt, { model, dialect }).chosen).toBe(model);
+      }
+      expect(route(world, HI, { model: 'without', dialect }).chosen).toBe('without');
+    },
+  );
+
+  it('is asked where reasoning or tools are only spoken of, and not wanted', () => {
+    const world = routingWorld(withModels(graded('text', 'simple', 1, { capabilities: ['json'] })));
+    const spoken: Prompt[] = [
+      { ...HI, reasoning: { effort: 'none' } },
+      { ...HI, tools: [{ name: 't', parameters: {} }], toolChoice: { type: 'none' } },
+      { ...HI, responseFormat: { type: 'text' } },
+    ];
+    for (const prompt of spoken)
+      expect(route(world, prompt, { model: 'text' }).chosen).toBe('text');
+  });
+
+  it('makes embeddings where it says so or says nothing, and answers where it does more than that', () => {
+    const world = routingWorld(
+      withModels(
+        graded('vectors', undefined, 1, { capabilities: ['embeddings'] }),
+        graded('words', undefined, 1, { capabilities: ['tools'] }),
+        graded('undeclared', undefined, 1, { capabilities: [], fallbacks: ['words', 'vectors'] }),
+      ),
+    );
+    const embed = (model: string) => world.router.route(callOf('hi', { model }), 'embeddings');
+    expect(names(embed('vectors'))).toEqual(['vectors', 'vectors']);
+    expect(names(embed('undeclared'))).toEqual(['undeclared', 'undeclared', 'vectors', 'vectors']);
+    const wrong = { code: 'invalid_request', param: 'model' };
+    expect(refusal(() => embed('words'))).toMatchObject(wrong);
+    expect(refusal(() => route(world, 'hi', { model: 'vectors' }))).toMatchObject(wrong);
   });
 
   it('of kind mcp takes the path mcp, and with a second model the path hybrid', () => {

@@ -8,6 +8,7 @@ import {
   ExperimentSplitter,
   type Assignment,
 } from './experiments/experiment.splitter.js';
+import type { Work } from './features/needs.js';
 import { RoutingPorts } from './ports/routing-ports.js';
 import type { RoutableModel } from './ports/target-catalog.port.js';
 import { AutoRoute, type AutoRouteResult } from './routes/auto.route.js';
@@ -34,9 +35,10 @@ export class Router {
 
   /**
    * Chooses the targets to try, in order, and notes the choice in the call's journal.
-   * @throws GatewayError model_not_found | context_too_long | overloaded, saying which filter removed which model
+   * @throws GatewayError model_not_found | context_too_long | overloaded, saying which filter removed which model;
+   *   invalid_request for what a named model declares it cannot do
    */
-  route(call: ChatCall): RouteDecision {
+  route(call: ChatCall, work: Work = 'chat'): RouteDecision {
     const started = this.clock.monotonic();
     const { sluice } = this.config.current;
     const name = call.model === AUTO ? sluice.routing.default : call.model;
@@ -44,7 +46,7 @@ export class Router {
     let draft: Draft;
     if (ensemble !== undefined) draft = ofEnsemble(ensemble);
     else if (name === AUTO) draft = this.#automatic(call);
-    else draft = this.#explicit(call, name);
+    else draft = this.#explicit(call, name, work);
     const decision: RouteDecision = {
       ...draft,
       id: uuidv7(this.clock.now()),
@@ -59,10 +61,11 @@ export class Router {
     return decision;
   }
 
-  #explicit(call: ChatCall, name: string): Draft {
+  #explicit(call: ChatCall, name: string, work: Work): Draft {
     const { model, attempts } = explicitRoute(call, name, {
       ports: this.ports,
       balancer: this.auto.balancer,
+      work,
       now: this.clock.now(),
     });
     return {

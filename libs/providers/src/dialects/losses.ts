@@ -1,60 +1,14 @@
-import type { ChatCall, DialectName, Message, Prompt, Target } from '@sluice/kernel';
+import {
+  fieldParam,
+  messageParam,
+  partParam,
+  type ChatCall,
+  type Message,
+  type Prompt,
+  type PromptField,
+  type Target,
+} from '@sluice/kernel';
 import { refuseOrDrop } from './unsupported.js';
-
-/** Fields of a prompt that not every target can express. */
-export type PromptField =
-  | 'n'
-  | 'seed'
-  | 'topK'
-  | 'temperature'
-  | 'frequencyPenalty'
-  | 'presencePenalty'
-  | 'logprobs'
-  | 'topLogprobs'
-  | 'stop'
-  | 'responseFormat'
-  | 'reasoning'
-  | 'tools'
-  | 'toolChoice'
-  | 'parallelToolCalls'
-  | 'user';
-
-/** How Chat Completions calls them; the other dialects below where they differ. */
-const NAMES: Readonly<Record<PromptField, string>> = {
-  n: 'n',
-  seed: 'seed',
-  topK: 'top_k',
-  temperature: 'temperature',
-  frequencyPenalty: 'frequency_penalty',
-  presencePenalty: 'presence_penalty',
-  logprobs: 'logprobs',
-  topLogprobs: 'top_logprobs',
-  stop: 'stop',
-  responseFormat: 'response_format',
-  reasoning: 'reasoning_effort',
-  tools: 'tools',
-  toolChoice: 'tool_choice',
-  parallelToolCalls: 'parallel_tool_calls',
-  user: 'user',
-};
-const OTHER_NAMES: Partial<Record<DialectName, Partial<Record<PromptField, string>>>> = {
-  anthropic: {
-    stop: 'stop_sequences',
-    responseFormat: 'output_config.format',
-    reasoning: 'thinking',
-    parallelToolCalls: 'tool_choice.disable_parallel_tool_use',
-    user: 'metadata.user_id',
-  },
-  'openai-responses': {
-    responseFormat: 'text.format',
-    reasoning: 'reasoning',
-    logprobs: 'include',
-  },
-};
-const MESSAGES: Partial<Record<DialectName, string>> = {
-  'openai-responses': 'input',
-  'openai-completions': 'prompt',
-};
 
 /**
  * What a target cannot express of one call. Each loss is refused, or noted in `x-sluice-dropped` where the
@@ -71,20 +25,17 @@ export class Losses {
   }
 
   field(field: PromptField): void {
-    this.at(OTHER_NAMES[this.call.dialect]?.[field] ?? NAMES[field]);
+    this.at(fieldParam(this.call.dialect, field));
   }
 
-  /** A whole message; only Chat Completions has them one to one, so elsewhere the list is named. */
+  /** A whole message. */
   message(index: number, detail: string): void {
-    const list = MESSAGES[this.call.dialect] ?? 'messages';
-    const exact = this.call.dialect === 'openai-chat' || this.call.dialect === 'sluice';
-    this.at(exact ? `${list}[${index}].${detail}` : list);
+    this.at(messageParam(this.call.dialect, index, detail));
   }
 
   /** One part of a message. */
   part(message: Message, index: number, part: number): void {
-    const before = message.parts.slice(0, part).filter((p) => p.type === 'reasoning').length;
-    this.message(index, `content[${part - before}]`);
+    this.at(partParam(this.call.dialect, message, { index, part }));
   }
 
   /** Fields that no neutral form holds, and those of `fields` that the prompt sets to something. */

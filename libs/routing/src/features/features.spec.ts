@@ -100,8 +100,16 @@ describe('features', () => {
         { name: 't', parameters: { type: 'object', properties: { q: { enum: ['a', null] } } } },
       ],
       responseFormat: { type: 'json' },
+      reasoning: { effort: 'low' },
     };
-    expect(extract(prompt).needs.toSorted()).toEqual(['audio', 'files', 'json', 'tools', 'vision']);
+    expect(extract(prompt).needs.toSorted()).toEqual([
+      'audio',
+      'files',
+      'json',
+      'reasoning',
+      'tools',
+      'vision',
+    ]);
     expect(extract({ ...prompt, toolChoice: { type: 'none' } }).needs).not.toContain('tools');
     expect(extract({ messages: [] })).toMatchObject({ turns: 0, needs: [], followUp: true });
   });

@@ -1,8 +1,8 @@
-import type { ChatCall, Prompt, Target } from '@sluice/kernel';
+import type { ChatCall, Target } from '@sluice/kernel';
 import type { RoutableModel } from '../ports/target-catalog.port.js';
 import type { RoutingPorts } from '../ports/routing-ports.js';
 import { unhealthy } from '../ports/target-health.port.js';
-import { needsOf } from '../features/needs.js';
+import { assertCapable, isCapable, type Work } from '../features/needs.js';
 import { mayUse } from '../selection/candidate.filters.js';
 import { attemptsOf } from './attempts.js';
 import type { LoadBalancer } from '../selection/load.balancer.js';
@@ -11,6 +11,7 @@ import { unknownModel } from './no-candidate.error.js';
 export interface ExplicitWorld {
   readonly ports: RoutingPorts;
   readonly balancer: LoadBalancer;
+  readonly work: Work;
   /** Epoch ms. */
   readonly now: number;
 }
@@ -25,19 +26,21 @@ export interface ExplicitRoute {
  * A model the caller named: it with its retries, then its fallbacks that can do the work. Fallbacks that are equal to it
  * share its calls by weight. Targets that are down go to the end and are not dropped: what the caller asked for is tried
  * at least once.
- * @throws GatewayError model_not_found
+ * @throws GatewayError model_not_found; invalid_request for what the named one declares it cannot do
  */
 export function explicitRoute(
   call: ChatCall,
   id: string,
-  { ports, balancer, now }: ExplicitWorld,
+  { ports, balancer, work, now }: ExplicitWorld,
 ): ExplicitRoute {
   const model = ports.catalog.find(id);
   if (model === undefined || !model.enabled || !mayUse(call, model)) throw unknownModel(id);
+  assertCapable(call, model.target, work);
   const usable = model.config.fallbacks.flatMap((fallbackId) => {
     const fallback = ports.catalog.find(fallbackId);
     if (fallback === undefined || fallbackId === id) return [];
-    const open = fallback.enabled && mayUse(call, fallback) && canServe(fallback, call.prompt);
+    const open =
+      fallback.enabled && mayUse(call, fallback) && isCapable(call, fallback.target, work);
     return open ? [fallback] : [];
   });
   const pool = [model, ...usable.filter((fallback) => fallback.pool === model.pool)];
@@ -54,8 +57,4 @@ export function explicitRoute(
     model: first[0] ?? model,
     attempts: [...line.filter((t) => !down(t)), ...line.filter(down)],
   };
-}
-
-function canServe(model: RoutableModel, prompt: Prompt): boolean {
-  return needsOf(prompt).every((need) => model.target.capabilities.includes(need));
 }

@@ -154,7 +154,7 @@ servers the settings of a sampler that they do not have.
 **Errors** come in the caller's dialect, with the upstream's own wording where it speaks the same one. An upstream's 5xx is
 a 502 here (529 stays 529 on Anthropic's routes, a timeout is a 504): SDKs raise the same class and repeat the call as often
 as they would directly. \`x-should-retry\` of an upstream is handed on, and a 402 of an upstream, which is the operator's
-bill and not the caller's, is told as a 502 that must not be repeated. The SDK tests in \`test/e2e/sdk-*\` compare both ways.
+bill and not the caller's, is told as a 502 that must not be repeated and goes to the next fallback. A 400 or 422 is the caller's and goes nowhere else. The SDK tests in \`test/e2e/sdk-*\` compare both ways.
 
 ## Adding a dialect
 

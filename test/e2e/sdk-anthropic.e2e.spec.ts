@@ -135,6 +135,7 @@ describe('the Anthropic SDK sees the same through the gateway as directly', () =
     [403, 'permission_error', 403],
     [404, 'not_found_error', 404],
     [413, 'request_too_large', 413],
+    [422, 'invalid_request_error', 422],
     [429, 'rate_limit_error', 429],
     [500, 'api_error', 502],
     [504, 'timeout_error', 504],

@@ -152,6 +152,7 @@ describe('the openai SDK sees the same through the gateway as directly', () => {
     [404, 404],
     [409, 409],
     [413, 413],
+    [422, 422],
     [429, 429],
     [500, 502],
     [503, 502],
@@ -165,6 +166,13 @@ describe('the openai SDK sees the same through the gateway as directly', () => {
     const got = await raised(through);
     expect(got).toEqual({ ...expected, status: told, message: `${told} no ${status}` });
     expect(got.named).toBe(true);
+  });
+
+  it('but for the operator’s unpaid bill, which is no fault of the caller’s and not repeated', async () => {
+    const json = { error: { message: 'no balance', type: 'e', param: null, code: 'c' } };
+    upstream.always({ status: 402, json });
+    expect(await raised(direct)).toMatchObject({ status: 402, asked: 1 });
+    expect(await raised(through)).toMatchObject({ status: 502, code: 'c', asked: 1 });
   });
 
   it('in whether the upstream wants to be asked again, when it says so', async () => {

@@ -11,6 +11,7 @@ const MEANING = {
   method_not_allowed: 'The route exists under another method.',
   conflict: 'The same idempotency key with another body, or a state that forbids the change.',
   body_too_large: 'The body is above `limits.bodyBytes`, also after decompression.',
+  unprocessable: 'The provider understood the request and calls a value in it wrong.',
   header_too_large: 'The headers are above 16 KB.',
   rate_limited: 'Too many requests. `retry-after` says when the next one passes.',
   token_limit: 'Tokens are held by calls in flight; soon they are settled.',

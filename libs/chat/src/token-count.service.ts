@@ -33,6 +33,7 @@ const PATIENCE_MS = 5_000;
 /** What the provider says of the question itself is the answer; any other failure is ours to get around. */
 const FAULTS_OF_THE_QUESTION: readonly ErrorCode[] = [
   'invalid_request',
+  'unprocessable',
   'context_too_long',
   'body_too_large',
 ];

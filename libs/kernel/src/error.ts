@@ -16,6 +16,7 @@ export const ERROR_STATUS = {
   method_not_allowed: 405,
   conflict: 409,
   body_too_large: 413,
+  unprocessable: 422,
   header_too_large: 431,
   rate_limited: 429,
   token_limit: 429,

@@ -46,7 +46,7 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   408: 'upstream_timeout',
   409: 'conflict',
   413: 'body_too_large',
-  422: 'invalid_request',
+  422: 'unprocessable',
   429: 'rate_limited',
   504: 'upstream_timeout',
 };

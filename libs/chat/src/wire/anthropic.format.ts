@@ -93,6 +93,7 @@ function toolInput(text: string): Record<string, unknown> {
 const ERROR_TYPES: Readonly<Record<ErrorCode, string>> = {
   invalid_request: 'invalid_request_error',
   context_too_long: 'invalid_request_error',
+  unprocessable: 'invalid_request_error',
   method_not_allowed: 'invalid_request_error',
   conflict: 'invalid_request_error',
   client_closed: 'invalid_request_error',

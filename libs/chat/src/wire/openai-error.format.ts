@@ -5,6 +5,7 @@ import { isObject } from './field.check.js';
 const TYPES: Readonly<Record<ErrorCode, string>> = {
   invalid_request: 'invalid_request_error',
   context_too_long: 'invalid_request_error',
+  unprocessable: 'invalid_request_error',
   not_found: 'invalid_request_error',
   model_not_found: 'invalid_request_error',
   method_not_allowed: 'invalid_request_error',

@@ -24,7 +24,8 @@ export function healthAfter(
 /** Worth trying at another target. A request that its upstream calls wrong is wrong everywhere. */
 export function mayFallOver(error: GatewayError): boolean {
   if (error.code === 'client_closed') return false;
-  return error.code !== 'invalid_request' || error.upstream === undefined;
+  const faulty = error.code === 'invalid_request' || error.code === 'unprocessable';
+  return !faulty || error.upstream === undefined;
 }
 
 /** Worth trying once more at the same target, after a moment. */

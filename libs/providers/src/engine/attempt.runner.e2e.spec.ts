@@ -204,7 +204,10 @@ describe('failures before the first content', () => {
       expectAllGivenBack();
     }
   });
-  it('reach the caller with the upstream’s own words when no other target is left', async () => {
+  it.each([
+    [400, 'invalid_request'],
+    [422, 'unprocessable'],
+  ])('of status %i reach the caller with the upstream’s own words', async (status, code) => {
     const body = {
       error: {
         message: 'You asked wrongly',
@@ -213,19 +216,20 @@ describe('failures before the first content', () => {
         code: 'x',
       },
     };
-    a.next({ status: 400, json: body });
+    a.next({ status, json: body });
     const error = await failure(run(chatCall(), 'm-a', 'm-b'));
     expect(error).toMatchObject({
-      code: 'invalid_request',
+      code,
       message: 'You asked wrongly',
       param: 'seed',
     });
-    expect(error.upstream).toEqual({ provider: 'a', status: 400, dialect: 'openai-chat', body });
+    expect(error.upstream).toEqual({ provider: 'a', status, dialect: 'openai-chat', body });
     // What one upstream calls wrong is not tried elsewhere.
     expect(b.requests).toHaveLength(0);
   });
   it.each([
     [401, 'unauthorized'],
+    [402, 'upstream_error'],
     [403, 'forbidden'],
     [404, 'model_not_found'],
     [429, 'rate_limited'],
@@ -239,6 +243,13 @@ describe('failures before the first content', () => {
       message: 'said',
       upstream: { status },
     });
+    expectAllGivenBack();
+  });
+  it('a provider without money is not repeated, and the next one answers', async () => {
+    a.always({ status: 402, json: { error: { message: 'Insufficient Balance' } } });
+    const reply = await run(chatCall(), 'm-a', 'm-a', 'm-b');
+    expect(textOf(reply.take().choices[0]!.parts)).toBe('Hello world');
+    expect([a.requests.length, b.requests.length]).toEqual([1, 1]);
     expectAllGivenBack();
   });
   it('a prompt that is too long for one target goes to the next', async () => {

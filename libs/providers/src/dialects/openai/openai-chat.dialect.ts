@@ -134,12 +134,15 @@ export class OpenAiChatDialect extends ProviderDialect {
     const { error, message, detail } = (
       typeof body === 'object' && body !== null ? body : {}
     ) as ErrorBody;
+    const invalid = firstInvalid(detail);
     const said = [
       error?.message,
       typeof error === 'string' ? error : undefined,
       message,
       detail,
+      invalid?.message,
     ].find((text) => typeof text === 'string' && text !== '') as string | undefined;
+    const param = error?.param ?? invalid?.param;
     const tooLong =
       error?.code === 'context_length_exceeded' ||
       (status === 400 && said !== undefined && /maximum context length|context window/i.test(said));
@@ -148,7 +151,7 @@ export class OpenAiChatDialect extends ProviderDialect {
       said ?? `The upstream answered with status ${status}.`,
       {
         ...retryAdviceOf(response, Date.now()),
-        ...(typeof error?.param === 'string' ? { param: error.param } : {}),
+        ...(typeof param === 'string' ? { param } : {}),
         upstream: { provider: this.server.id, status, dialect: this.name, body },
       },
     );
@@ -163,6 +166,19 @@ function streamMembers(body: Readonly<Record<string, unknown>>): Record<string, 
     stream_options:
       options.include_usage === true ? body.stream_options : { ...options, include_usage: true },
   };
+}
+
+/** The first of FastAPI's findings: `{loc: ['body', 'messages', 0, 'role'], msg}`. */
+function firstInvalid(detail: unknown): { message: string; param: string } | undefined {
+  const [first] = Array.isArray(detail) ? (detail as readonly unknown[]) : [];
+  const { loc, msg } = asObject(first);
+  if (!Array.isArray(loc) || typeof msg !== 'string') return undefined;
+  const [place, ...path] = loc as readonly unknown[];
+  const steps = (place === 'body' ? path : [place, ...path]).map((step) =>
+    typeof step === 'number' ? `[${step}]` : `.${String(step)}`,
+  );
+  const param = steps.join('').replace(/^\./, '');
+  return { message: param === '' ? msg : `${param}: ${msg}`, param };
 }
 
 function asObject(value: unknown): Record<string, unknown> {

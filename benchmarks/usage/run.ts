@@ -75,6 +75,7 @@ function aCall(): ChatCall {
     cover: async () => {
       call.journal.expected = expected;
     },
+    sending: () => undefined,
     progress: () => 'go',
   };
   call.hold = hold;

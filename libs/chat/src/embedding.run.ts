@@ -130,6 +130,7 @@ export class EmbeddingRun {
     const request = { inputs, ...(dimensions === undefined ? {} : { dimensions }) };
     return async (adapter, call, target, signal) => {
       if (adapter.embed === undefined) throw makesNone(target.model);
+      call.hold.sending(target);
       const answer = await adapter.embed(request, target, signal);
       if (answer.vectors.length !== inputs.length) throw leftOut();
       answers.set(target.model, answer);

@@ -55,6 +55,8 @@ export class SharedRun {
   #finished = false;
   #over = false;
   #target: Target | undefined;
+  /** What has gone upstream. */
+  #sent: Target | undefined;
   #payerAtEnd: Reader | undefined;
 
   constructor(leader: ChatCall, next: ChatHandler, onOver: () => void, maxChars = MAX_CHARS) {
@@ -214,8 +216,12 @@ export class SharedRun {
     reader.left = true;
     if (paying && !last && !this.#over && this.#target !== undefined) {
       // The next reader's hold takes over. A refusal cannot stop an answer that is being made: settling charges it.
-      void this.#payer()
-        ?.call.hold.cover(this.#target)
+      const hold = this.#payer()?.call.hold;
+      hold
+        ?.cover(this.#target)
+        .then(() => {
+          if (this.#sent !== undefined) hold.sending(this.#sent);
+        })
         .catch(() => undefined);
     }
   }
@@ -229,6 +235,10 @@ export class SharedRun {
       cover: (target) => {
         this.#target = target;
         return this.#payer()?.call.hold.cover(target) ?? Promise.resolve();
+      },
+      sending: (target) => {
+        this.#sent = target;
+        this.#payer()?.call.hold.sending(target);
       },
       progress: (tokens) => this.#payer()?.call.hold.progress(tokens) ?? 'go',
     };

@@ -52,6 +52,31 @@ describe('HttpClient', () => {
     ]);
   });
 
+  it('tells when a request is about to leave: once it has a connection, and before its first byte', async () => {
+    const told: string[] = [];
+    const onSending = () => told.push(`sending after ${up.requests.length} requests`);
+    up.always({ json: { ok: true } });
+    const answered = post({ onSending });
+    expect(told).toEqual([]);
+    await (await answered).text();
+    expect(told).toEqual(['sending after 0 requests']);
+    // Nobody listens there: nothing can have left.
+    const nowhere = client.post({ origin: 'http://127.0.0.1:1', path: '/', onSending });
+    expect((await failure(nowhere)).kind).toBe('connect');
+    expect(told).toHaveLength(1);
+  });
+
+  it('keeps a request back when whoever is told says so', async () => {
+    const reason = new Error('not now');
+    const onSending = () => {
+      throw reason;
+    };
+    await expect(post({ onSending })).rejects.toBe(reason);
+    expect(up.requests).toEqual([]);
+    up.always({ json: { ok: true } });
+    expect((await post()).status).toBe(200);
+  });
+
   it('closes the connection after an exchange that asks for that', async () => {
     up.always({ json: { ok: true } });
     for (let i = 0; i < 3; i++) await (await post({ keepAlive: false })).text();

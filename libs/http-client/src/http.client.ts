@@ -39,6 +39,8 @@ export interface HttpPost {
   readonly keepAlive?: boolean;
   /** True asks for an uncompressed answer: an event stream gains nothing from compression. */
   readonly plain?: boolean;
+  /** Called when there is a connection, right before the first byte goes out. What it throws ends the exchange. */
+  readonly onSending?: () => void;
 }
 
 export interface PoolStats {
@@ -86,6 +88,7 @@ export class HttpClient {
         totalMs: request.totalMs,
       },
       signal,
+      request.onSending,
     );
     try {
       pool.dispatch(

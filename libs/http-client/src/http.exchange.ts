@@ -29,7 +29,7 @@ export interface ExchangeLimits {
 interface Reader {
   data(bytes: Buffer): void;
   end(): void;
-  fail(failure: HttpFailure): void;
+  fail(failure: Error): void;
 }
 
 /** Bytes that a slow reader may leave waiting before the socket is paused. */
@@ -46,19 +46,23 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
   readonly #limits: ExchangeLimits;
   readonly #signal: AbortSignal | undefined;
   #resolve!: (response: HttpResponse) => void;
-  #reject!: (failure: HttpFailure) => void;
+  #reject!: (failure: Error) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #decoder: Transform | undefined;
   #timer: NodeJS.Timeout | undefined;
   #received = 0;
   #ended = false;
   #over = false;
-  #failure: HttpFailure | undefined;
+  #failure: Error | undefined;
   #reader: Reader | undefined;
   /** What came before a reader was chosen. */
   #early: Buffer[] = [];
 
-  constructor(limits: ExchangeLimits, signal: AbortSignal | undefined) {
+  constructor(
+    limits: ExchangeLimits,
+    signal: AbortSignal | undefined,
+    private readonly onSending: (() => void) | undefined,
+  ) {
     this.#limits = limits;
     this.#signal = signal;
     this.answered = new Promise((resolve, reject) => {
@@ -73,7 +77,15 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#failure !== undefined) controller.abort(this.#failure);
+    if (this.#failure !== undefined) {
+      controller.abort(this.#failure);
+      return;
+    }
+    try {
+      this.onSending?.();
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : asHttpFailure(error));
+    }
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: HttpHeaders): void {
@@ -143,7 +155,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
     const queue: (readonly SseEvent[])[] = [];
     let queued = 0;
     let over = false;
-    let failure: HttpFailure | undefined;
+    let failure: Error | undefined;
     let wanted: PromiseWithResolvers<IteratorResult<readonly SseEvent[]>> | undefined;
     const finish = (): void => {
       over = true;
@@ -252,7 +264,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
     this.#reader?.end();
   }
 
-  #fail(failure: HttpFailure): void {
+  #fail(failure: Error): void {
     if (this.#over) return;
     this.#close();
     this.#failure = failure;

@@ -39,6 +39,12 @@ export interface SpendHold {
    */
   cover(target: Target): Promise<void>;
   /**
+   * Told for each attempt before the first byte of its request leaves for the upstream: from then on the attempt may
+   * cost something. What it throws must keep the request back.
+   * @throws GatewayError client_closed when the call is over; overloaded when it cannot be written down
+   */
+  sending(target: Target): void;
+  /**
    * Tells how many output tokens have been streamed; 'stop' ends the stream with finish reason `length`. A promise while more
    * is being asked for: the stream waits.
    */
@@ -49,6 +55,7 @@ export type Progress = 'go' | 'stop';
 
 const NO_HOLD: SpendHold = {
   cover: () => Promise.resolve(),
+  sending: () => undefined,
   progress: () => 'go',
 };
 

@@ -41,6 +41,7 @@ const MAX_ERROR_TEXT = 64 * 1024;
 
 /** A provider that speaks HTTP with JSON and server-sent events: a dialect for the words, undici for the way. */
 export class HttpProvider extends ProviderAdapter {
+  override readonly tellsSending = true;
   readonly #client: HttpClient;
   readonly #origin: string;
   readonly #basePath: string;
@@ -72,7 +73,7 @@ export class HttpProvider extends ProviderAdapter {
   ): Promise<ProviderAnswer> {
     const request = this.dialect.request(call, target);
     const how = { stream: call.stream, keepAlive: this.net.keepsAlive(call) };
-    const response = await this.#post(request, how, signal);
+    const response = await this.#post(request, how, signal, () => call.hold.sending(target));
     if (response.status >= 300) throw await this.#refusal(response, target);
     const type = one(response.headers['content-type']);
     if (call.stream && type?.startsWith('application/json') !== true) {
@@ -130,6 +131,7 @@ export class HttpProvider extends ProviderAdapter {
     request: ReturnType<ProviderDialect['request']>,
     { stream, keepAlive }: { readonly stream: boolean; readonly keepAlive: boolean },
     signal: AbortSignal,
+    onSending?: () => void,
   ): Promise<HttpResponse> {
     try {
       return await this.#client.post({
@@ -141,6 +143,7 @@ export class HttpProvider extends ProviderAdapter {
         plain: stream,
         keepAlive,
         idleMs: this.config.idleTimeout,
+        ...(onSending === undefined ? {} : { onSending }),
         ...(stream
           ? { firstByteMs: this.config.firstTokenTimeout }
           : { totalMs: this.config.timeout }),

@@ -54,6 +54,8 @@ export interface CountRequest {
  * Knows nothing of retries, breakers, slots or money.
  */
 export abstract class ProviderAdapter {
+  /** True when `chat` itself calls `call.hold.sending` right before the first byte goes out. Else it is called before `chat`. */
+  readonly tellsSending: boolean = false;
   abstract chat(call: ChatCall, target: Target, signal: AbortSignal): Promise<ProviderAnswer>;
   embed?(request: EmbeddingRequest, target: Target, signal: AbortSignal): Promise<EmbeddingAnswer>;
   /** The provider's own answer, word for word; undefined where it cannot be asked in the caller's dialect. */

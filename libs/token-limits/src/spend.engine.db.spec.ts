@@ -1,14 +1,18 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { createHmac } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
 import { ManualClock, uuidv7 } from '@sluice/kernel';
 import { SilentLogger } from '@sluice/observability';
 import { LiveRedisConnection, startTestRedis, type TestRedis } from '@sluice/redis';
 import { spendWorld } from '../testing/spend-world.js';
 import { AlertWebhook } from './alerts/alert.webhook.js';
+import { DepartureLog } from './departures/departure.log.js';
 import type { LimitedShare } from './ledger/spend.ledger.js';
 import { SqlAllowanceBank } from './persistence/sql-allowance.bank.js';
 import { SqlBudgetAlertRepository } from './persistence/sql-budget-alert.repository.js';
@@ -44,12 +48,14 @@ async function redis(): Promise<LiveRedisConnection> {
   return connection;
 }
 /** A replica: its own memory, the same database, and Redis when it is given. */
-const replica = (connection?: LiveRedisConnection) =>
+const replica = (connection?: LiveRedisConnection, departures?: DepartureLog) =>
   spendWorld({
     policies: { tiers: { free: {} } },
     bank: new SqlAllowanceBank(database),
     ...(connection === undefined ? {} : { redis: connection }),
+    ...(departures === undefined ? {} : { departures }),
   });
+const LEASES = 'sluice:{spend}:leases';
 let day = 1;
 const counterOf = () => `system|tokens|2026-02-${String(day++).padStart(2, '0')}`;
 const share = (counter: string, amount: number, limit: number): LimitedShare[] => [
@@ -88,7 +94,7 @@ describe('limits in process', () => {
   it('start where they stopped after an orderly end, to the token', async () => {
     const counter = counterOf();
     const w = replica();
-    w.engine.start();
+    await w.engine.start();
     const answer = await w.engine.reserve('a', share(counter, 50, 1000));
     if (answer.kind === 'held') await w.engine.settle(answer.reserved, share(counter, 33, 1000));
     await w.engine.stop();
@@ -172,7 +178,7 @@ describe('limits in Redis', () => {
     const counter = counterOf();
     const connection = await redis();
     const w = replica(connection);
-    w.engine.start();
+    await w.engine.start();
     const before = await w.engine.reserve('f1', share(counter, 30, 100));
     server.freeze();
     let passed = 0;
@@ -230,6 +236,64 @@ describe('limits in Redis', () => {
     ]);
     await other.engine.sweep();
     expect(await standing(other, counter)).toMatchObject({ spent: 10, held: 0 });
+  });
+});
+
+describe('a process that is killed', () => {
+  const killed = async (root: string) => {
+    const [name = ''] = await readdir(root);
+    // As if its process had been another one, with the same number, before this one.
+    await rename(join(root, name), join(root, name.replace(/^(\d+)-\d+-/, '$1-1-')));
+  };
+
+  it('leaves reservations of which those that never left it are given back by its successor, even after their leases', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'sluice-departures-'));
+    const counter = counterOf();
+    const connection = await redis();
+    const life = async () => {
+      const w = replica(connection, new DepartureLog(root));
+      await w.engine.start();
+      return w;
+    };
+    const first = await life();
+    const taken = [];
+    for (const id of ['sent', 'waiting', 'expired', 'ended']) {
+      const answer = await first.engine.reserve(`${counter} ${id}`, share(counter, 10, 100));
+      if (answer.kind !== 'held') throw new Error('refused');
+      taken.push(answer.reserved);
+    }
+    const [sent, , expired, ended] = taken;
+    for (const reserved of [sent!, ended!]) first.engine.sending(reserved);
+    await first.engine.settle(ended!, share(counter, 4, 100));
+    await connection.command(['ZADD', LEASES, 'XX', '1', `sluice:{spend}:r:${expired!.id}`]);
+    await first.engine.sweep();
+    expect(await standing(first, counter)).toMatchObject({ spent: 14, held: 20 });
+    await killed(root);
+    const second = await life();
+    expect(await standing(second, counter)).toMatchObject({ spent: 4, held: 10 });
+    // What has been sent may have been billed: its lease decides.
+    await connection.command(['ZADD', LEASES, 'XX', '1', `sluice:{spend}:r:${sent!.id}`]);
+    await second.engine.sweep();
+    expect(await standing(second, counter)).toMatchObject({ spent: 14, held: 0 });
+    await second.engine.stop();
+    expect(await readdir(root)).toEqual([]);
+    await first.engine.stop();
+    await rm(root, { recursive: true });
+  });
+
+  it('cannot have sent what it could not write down', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'sluice-departures-'));
+    const departures = new DepartureLog(root);
+    const w = replica(await redis(), departures);
+    await w.engine.start();
+    const answer = await w.engine.reserve(uuidv7(), share(counterOf(), 10, 100));
+    if (answer.kind !== 'held') throw new Error('refused');
+    await departures.close();
+    expect(() => w.engine.sending(answer.reserved)).toThrow(
+      expect.objectContaining({ code: 'overloaded' }),
+    );
+    await w.engine.stop();
+    await rm(root, { recursive: true });
   });
 });
 

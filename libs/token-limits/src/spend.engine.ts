@@ -6,8 +6,10 @@ import { RedisConnection, RedisUnavailable } from '@sluice/redis';
 import { AllowanceBank } from './allowance/allowance.bank.js';
 import { AllowanceKeeper } from './allowance/allowance.keeper.js';
 import { bounded } from './bounded.cache.js';
+import { startDepartures } from './departures/dead.departures.js';
+import { DepartureLog } from './departures/departure.log.js';
 import { BoundedLedger } from './ledger/bounded.ledger.js';
-import { RedisLedger, type Crossing } from './ledger/redis.ledger.js';
+import { RedisLedger } from './ledger/redis.ledger.js';
 import type {
   LimitedShare,
   ReserveAnswer,
@@ -15,6 +17,7 @@ import type {
   SpendLedger,
   Standing,
 } from './ledger/spend.ledger.js';
+import type { CrossingWatch, EngineAnswer, Reserved } from './spend.answers.js';
 
 /** A hold that nobody renews is swept after this. */
 export const LEASE_MS = 30_000;
@@ -40,25 +43,8 @@ interface Settlement {
   readonly ledger: SpendLedger;
   readonly actual: readonly Share[];
   readonly lost: readonly Share[];
+  readonly place?: number | undefined;
 }
-
-/** Who hears of counters that crossed a threshold, also when the process that spent the money has died. */
-export interface CrossingWatch {
-  readonly thresholds: () => readonly number[];
-  /** Resolves when the alerts are stored. */
-  readonly tell: (crossings: readonly Crossing[]) => Promise<void>;
-}
-
-/** A reservation that stands. */
-export interface Reserved {
-  readonly id: string;
-  readonly ledger: SpendLedger;
-  readonly shares: readonly LimitedShare[];
-}
-
-export type EngineAnswer =
-  | { readonly kind: 'held'; readonly reserved: Reserved; readonly standings: readonly Standing[] }
-  | Extract<ReserveAnswer, { kind: 'refused' }>;
 
 /**
  * Reservations over whichever ledger serves now: Redis while it answers, else the one on this machine. Either
@@ -84,6 +70,7 @@ export class SpendEngine {
     private readonly logger: Logger,
     /** This process's own, or that of all workers of the machine. */
     private readonly local: BoundedLedger,
+    private readonly departures: DepartureLog,
   ) {
     this.#keeper = new AllowanceKeeper(bank);
     this.#shared = redis.enabled
@@ -116,7 +103,9 @@ export class SpendEngine {
     this.#crossings = watch;
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    const lasting = [this.#shared, this.local].filter((l) => l !== undefined && !l.inProcess);
+    if (lasting.length > 0) await startDepartures(this.departures, this.#giveBack, this.logger);
     const every = (ms: number, name: string, work: () => Promise<unknown>) => {
       const timer = setInterval(() => {
         work().catch((error: unknown) =>
@@ -142,6 +131,7 @@ export class SpendEngine {
     for (const timer of this.#timers) clearInterval(timer);
     await this.flush();
     await this.#trim(true);
+    await this.departures.close();
   }
 
   /**
@@ -150,14 +140,23 @@ export class SpendEngine {
   async reserve(id: string, shares: readonly LimitedShare[]): Promise<EngineAnswer> {
     this.#remember(shares);
     const ledger = this.#serving();
+    const reserved = this.#enter({ id, ledger, shares });
     try {
-      return await this.#reserveIn(ledger, id, shares);
+      return await this.#reserveIn(reserved);
     } catch (error) {
-      if (!(error instanceof RedisUnavailable) || ledger === this.local) throw error;
+      if (!(error instanceof RedisUnavailable) || ledger === this.local) {
+        this.#leave(reserved.place);
+        throw error;
+      }
       // It may have been executed all the same: whatever it held is given back when Redis answers again.
-      this.#unsettled.push({ id, ledger, actual: [], lost: [] });
-      return this.#reserveIn(this.local, `${id}!`, shares);
+      this.#unsettled.push({ ...reserved, actual: [], lost: [] });
+      return this.#reserveIn(this.#enter({ id: `${id}!`, ledger: this.local, shares }));
     }
+  }
+
+  /** The request that was reserved for leaves now. @throws GatewayError overloaded when that cannot be written down */
+  sending({ place }: Reserved): void {
+    if (place !== undefined) this.departures.left(place);
   }
 
   /** True when more was held for the reservation. Never waits when the ledger is in process and supplied. */
@@ -188,7 +187,8 @@ export class SpendEngine {
       // A reservation that its ledger has forgotten is inside the allowance that counts as spent.
       amount: Math.max(0, amount - (held.get(counter) ?? 0)),
     }));
-    await this.#settle({ id: reserved.id, ledger: reserved.ledger, actual, lost });
+    const { id, ledger, place } = reserved;
+    await this.#settle({ id, ledger, actual, lost, place });
   }
 
   /** Charges what was never reserved. */
@@ -274,31 +274,48 @@ export class SpendEngine {
     return this.#shared !== undefined && this.redis.available ? this.#shared : this.local;
   }
 
-  async #reserveIn(
-    ledger: SpendLedger,
-    id: string,
-    shares: readonly LimitedShare[],
-  ): Promise<EngineAnswer> {
+  async #reserveIn(reserved: Reserved): Promise<EngineAnswer> {
+    const { id, ledger, shares } = reserved;
     for (let round = 0; ; round++) {
       const step = ledger.reserve(id, shares, LEASE_MS);
       const answer = step instanceof Promise ? await step : step;
-      if (answer.kind === 'held') return this.#held({ id, ledger, shares }, answer.standings);
+      if (answer.kind === 'held') return this.#held(reserved, answer.standings);
       if (answer.kind === 'known') throw new Error(`the reservation ${id} was made before`);
       if (answer.kind === 'refused') {
         // What others leased and gave back since counts as spent here until it is asked for.
         const { counter } = answer;
         if (await this.#keeper.refresh(ledger, counter, this.clock.monotonic())) continue;
+        this.#leave(reserved.place);
         // Beside a Redis that is out of reach, what is held there cannot be told from what is spent.
         return this.#stopgap(ledger) ? { ...answer, by: 'held' } : answer;
       }
       if (round >= MAX_ROUNDS) {
         // Others were quicker each time: room comes and goes.
         const [lacks] = answer.missing;
+        this.#leave(reserved.place);
         return { kind: 'refused', counter: lacks?.counter ?? '', by: 'held', headroom: 0 };
       }
       await this.#keeper.supply(ledger, lacking(shares, answer.missing), this.#limitOf);
     }
   }
+
+  /** Writes a reservation down before the ledger is asked, unless the ledger ends with this process anyway. */
+  #enter(wanted: Omit<Reserved, 'place'>): Reserved {
+    const place = wanted.ledger.inProcess ? undefined : this.departures.reserved(wanted.id);
+    return { ...wanted, place };
+  }
+
+  #leave(place: number | undefined): void {
+    if (place !== undefined) this.departures.over(place);
+  }
+
+  /** Ends reservations of dead processes for requests that never left them. */
+  readonly #giveBack = async (ids: readonly string[]): Promise<void> => {
+    for (const ledger of [this.#shared, this.local]) {
+      if (ledger === undefined || ledger.inProcess) continue;
+      await Promise.all(ids.map((id) => this.#settle({ id, ledger, actual: [], lost: [] })));
+    }
+  };
 
   #held(reserved: Reserved, standings: readonly Standing[]): EngineAnswer {
     const { id, ledger, shares } = reserved;
@@ -321,7 +338,9 @@ export class SpendEngine {
     const { id, ledger, actual, lost } = settlement;
     try {
       const step = ledger.settle(id, actual, lost);
-      this.#observe(ledger, step instanceof Promise ? await step : step);
+      const standings = step instanceof Promise ? await step : step;
+      this.#leave(settlement.place);
+      this.#observe(ledger, standings);
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;
       this.#unsettled.push(settlement);

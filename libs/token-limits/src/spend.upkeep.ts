@@ -36,7 +36,7 @@ export class SpendUpkeep {
 
   async start(): Promise<void> {
     await this.emergency.start();
-    this.engine.start();
+    await this.engine.start();
     await this.look();
     this.#timer = setInterval(() => void this.look(), LOOK_MS);
     this.#timer.unref();

@@ -549,3 +549,19 @@ describe('estimates', () => {
     expect((await w.needs.of(twice, small)).mostOutput).toBe(15);
   });
 });
+
+describe('a request that leaves', () => {
+  it('is one whose call still runs: what has ended holds nothing that it could spend', async () => {
+    const w = spendWorld({ policies: POLICIES });
+    const call = callOf(10);
+    const reply = await w.limits.around(call, async () => {
+      await call.hold.cover(small);
+      expect(() => call.hold.sending(small)).not.toThrow();
+      return answered(bill(10, 5, 20));
+    });
+    reply.take();
+    expect(() => call.hold.sending(small)).toThrow(
+      expect.objectContaining({ code: 'client_closed' }),
+    );
+  });
+});

@@ -18,7 +18,7 @@ it('the module puts the room together, starts its upkeep and ends it', async () 
   @Global()
   @Module({
     providers: [
-      { provide: ConfigStore, useValue: { current } },
+      { provide: ConfigStore, useValue: { current, env: { SLUICE_DATA_DIR: '/dev/null' } } },
       { provide: Clock, useClass: SystemClock },
       { provide: Logger, useClass: SilentLogger },
       { provide: MachineLink, useClass: SoleProcess },

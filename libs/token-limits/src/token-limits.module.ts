@@ -1,14 +1,17 @@
+import { join } from 'node:path';
 import {
   Module,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { MachineLink } from '@sluice/cluster';
+import { ConfigStore } from '@sluice/config';
 import { Clock } from '@sluice/kernel';
 import { AlertWatch } from './alerts/alert.watch.js';
 import { AlertWebhook } from './alerts/alert.webhook.js';
 import { BudgetAlertRepository } from './alerts/budget-alert.js';
 import { AllowanceBank } from './allowance/allowance.bank.js';
+import { DepartureLog } from './departures/departure.log.js';
 import { DegradeAdvice } from './degrade.advice.js';
 import { EmergencySwitch } from './emergency/emergency.switch.js';
 import { SpendControlRepository } from './emergency/spend-control.js';
@@ -55,6 +58,12 @@ import { TokenHeaders } from './token.headers.js';
       inject: [MachineLink, Clock],
       useFactory: (link: MachineLink, clock: Clock) =>
         link.enabled ? new MachineLedger(link) : new MemoryLedger(clock, true),
+    },
+    {
+      provide: DepartureLog,
+      inject: [ConfigStore],
+      useFactory: (config: ConfigStore) =>
+        new DepartureLog(join(config.env.SLUICE_DATA_DIR, 'limits')),
     },
     { provide: BudgetAlertRepository, useClass: SqlBudgetAlertRepository },
     { provide: SpendControlRepository, useClass: SqlSpendControlRepository },

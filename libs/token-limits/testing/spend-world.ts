@@ -20,6 +20,7 @@ import { DisabledRedisConnection, type RedisConnection } from '@sluice/redis';
 import { AlertWatch } from '../src/alerts/alert.watch.js';
 import { AlertWebhook } from '../src/alerts/alert.webhook.js';
 import type { AllowanceBank } from '../src/allowance/allowance.bank.js';
+import { DepartureLog } from '../src/departures/departure.log.js';
 import { DegradeAdvice } from '../src/degrade.advice.js';
 import { EmergencySwitch } from '../src/emergency/emergency.switch.js';
 import { OutputEstimator } from '../src/estimate/output.estimator.js';
@@ -57,6 +58,8 @@ export interface WorldOptions {
   readonly bank?: AllowanceBank;
   readonly redis?: RedisConnection;
   readonly clock?: ManualClock;
+  /** Nothing is written down when left out. */
+  readonly departures?: DepartureLog;
 }
 
 /** The whole room on a clock that stands, with stores in memory unless others are given. */
@@ -78,6 +81,7 @@ export function spendWorld(options: WorldOptions) {
     clock,
     logger,
     new MemoryLedger(clock, true),
+    options.departures ?? new DepartureLog('/dev/null/none'),
   );
   const book = new LimitBook();
   const control = new MemoryControl();

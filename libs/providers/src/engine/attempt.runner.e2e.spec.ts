@@ -483,6 +483,7 @@ describe('slots', () => {
 describe('the hold', () => {
   const hold = (parts: Partial<SpendHold>): SpendHold => ({
     cover: () => Promise.resolve(),
+    sending: () => undefined,
     progress: () => 'go',
     ...parts,
   });
@@ -502,6 +503,28 @@ describe('the hold', () => {
     expect((await failure(run(call, 'm-a', 'm-b', 'm-a2'))).code).toBe('budget_exhausted');
     expect(covered).toEqual(['m-a', 'm-b']);
     expect(a.requests).toHaveLength(1);
+    expectAllGivenBack();
+  });
+  it('is told of every attempt that leaves for an upstream, and of none that does not', async () => {
+    const told: string[] = [];
+    const call = chatCall();
+    call.hold = hold({
+      sending: (target) => {
+        told.push(`${target.model} after ${a.requests.length + b.requests.length}`);
+      },
+    });
+    a.always({ status: 500, json: {} });
+    b.always({ json: chatCompletion() });
+    (await run(call, 'm-a', 'm-b')).take();
+    expect(told).toEqual(['m-a after 0', 'm-b after 1']);
+    const refused = chatCall();
+    refused.hold = hold({
+      sending: () => {
+        throw new GatewayError('overloaded', 'the disk is full');
+      },
+    });
+    expect((await failure(run(refused, 'm-b'))).code).toBe('overloaded');
+    expect(b.requests).toHaveLength(1);
     expectAllGivenBack();
   });
   it('may find a prompt too long for one target and not for the next', async () => {
@@ -596,6 +619,7 @@ describe('hedging', () => {
         target.model === 'm-b'
           ? Promise.reject(new GatewayError('budget_exhausted', 'x'))
           : Promise.resolve(),
+      sending: () => undefined,
       progress: () => 'go',
     };
     await (await run(call, 'm-a', 'm-b')).abandon();

@@ -46,7 +46,10 @@ export type Question = (
   signal: AbortSignal,
 ) => Promise<ProviderAnswer>;
 
-export const CHAT: Question = (adapter, call, target, signal) => adapter.chat(call, target, signal);
+export const CHAT: Question = (adapter, call, target, signal) => {
+  if (!adapter.tellsSending) call.hold.sending(target);
+  return adapter.chat(call, target, signal);
+};
 
 export interface AttemptParts {
   readonly question: Question;

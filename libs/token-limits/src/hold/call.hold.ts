@@ -10,7 +10,8 @@ import {
   type SpendHold,
   type Target,
 } from '@sluice/kernel';
-import type { Reserved, SpendEngine } from '../spend.engine.js';
+import type { Reserved } from '../spend.answers.js';
+import type { SpendEngine } from '../spend.engine.js';
 import { NOTHING, amountOf, type Amounts } from '../scopes/limit.js';
 import type { CallNeeds, Need } from './call.need.js';
 import type { SpendGate } from './spend.gate.js';
@@ -72,6 +73,17 @@ export class CallHold implements SpendHold {
     this.#covered = need.amounts.output;
     this.#topUp = 'idle';
     this.call.journal.expected = this.#expected(need);
+  }
+
+  sending(target: Target): void {
+    if (this.#finished) throw new GatewayError('client_closed', 'The call has ended.');
+    const { engine } = this.rooms;
+    // Of two attempts at the same target either may be the one: both count.
+    for (const { target: of, reserved } of [...this.#open, this.#current].filter(defined)) {
+      if (reserved !== undefined && of.model === target.model && of.provider === target.provider) {
+        engine.sending(reserved);
+      }
+    }
   }
 
   progress(outputTokens: number): Progress | Promise<Progress> {
@@ -181,6 +193,10 @@ export class CallHold implements SpendHold {
       (fact) => fact.model === target.model && fact.provider === target.provider,
     );
   }
+}
+
+function defined<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }
 
 function totalOf(settlement: Settlement): Amounts {

@@ -7,7 +7,8 @@ import { LimitBook } from '../limit.book.js';
 import { WaitingRoom } from '../queue/waiting.room.js';
 import { amountOf, counterKey, type Amounts, type Limit } from '../scopes/limit.js';
 import { Calendar } from '../scopes/period.js';
-import { SpendEngine, type EngineAnswer, type Reserved } from '../spend.engine.js';
+import type { EngineAnswer, Reserved } from '../spend.answers.js';
+import { SpendEngine } from '../spend.engine.js';
 import { TokenLimitMetrics } from '../token-limits.metrics.js';
 import type { Need } from './call.need.js';
 

@@ -30,6 +30,7 @@ const REMEMBER_EXPIRED_MS = 26 * 3_600_000;
 
 /** The ledger in this process: the twin of the Lua scripts beside it. Every method is one synchronous step. */
 export class MemoryLedger extends BoundedLedger {
+  override readonly inProcess = true;
   readonly #counters = new Map<string, CounterState>();
   /** Held and expired: few, as each call ends. */
   readonly #reservations = new Map<string, Reservation>();

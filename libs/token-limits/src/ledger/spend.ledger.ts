@@ -71,6 +71,8 @@ export interface Returning extends Transfer {
  * Each id counts once, because its state changes in the same step as the counters.
  */
 export abstract class SpendLedger {
+  /** True for a memory that ends with this process. */
+  readonly inProcess: boolean = false;
   /** Holds every share, or none. */
   abstract reserve(
     id: string,

@@ -53,6 +53,10 @@ export class NotedHold implements SpendHold {
     await this.#note(target);
   }
 
+  sending(target: Target): void {
+    this.hold.sending(target);
+  }
+
   progress(outputTokens: number): Progress | Promise<Progress> {
     const target = this.#target;
     if (target !== undefined && this.rooms.clock.monotonic() - this.#notedAt > PROGRESS_EVERY_MS) {

@@ -80,6 +80,7 @@ function aCall(hold: Partial<SpendHold> = {}): ChatCall {
     cover: async () => {
       call.journal.expected = expected;
     },
+    sending: () => undefined,
     progress: () => 'go',
     ...hold,
   };

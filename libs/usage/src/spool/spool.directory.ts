@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rename, rmdir, stat, utimes } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { liveness, ownIdentity, type ProcessIdentity } from '@sluice/cluster';
 import { uuidv7 } from '@sluice/kernel';
-import { liveness, ownIdentity, type ProcessIdentity } from './process.identity.js';
 
 const LIVE_NAME = /^(\d+)-(\d+)-([0-9a-f]{8})-\d+$/;
 const CLOSED_PREFIX = 'closed-';

@@ -13,9 +13,9 @@ import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { liveness, ownIdentity } from '@sluice/cluster';
 import { encodeFrames } from './frame.codec.js';
 import { OpenCallNotes } from './open-call.log.js';
-import { liveness, ownIdentity } from './process.identity.js';
 import { DamagedSpool, UsageSpool, type UsageSpoolOptions } from './usage.spool.js';
 
 let root: string;

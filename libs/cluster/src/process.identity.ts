@@ -1,6 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 
-/** Names one process for as long as any spool may remember it. */
+/** Names one process for as long as any file may remember it. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Start time in the kernel's ticks: tells a process from a later one with the same pid. */

@@ -56,7 +56,7 @@ export class SharedRun {
   #over = false;
   #target: Target | undefined;
   /** What has gone upstream. */
-  #sent: Target | undefined;
+  #gone: Target | undefined;
   #payerAtEnd: Reader | undefined;
 
   constructor(leader: ChatCall, next: ChatHandler, onOver: () => void, maxChars = MAX_CHARS) {
@@ -220,7 +220,7 @@ export class SharedRun {
       hold
         ?.cover(this.#target)
         .then(() => {
-          if (this.#sent !== undefined) hold.sending(this.#sent);
+          if (this.#gone !== undefined) hold.sending(this.#gone);
         })
         .catch(() => undefined);
     }
@@ -237,7 +237,7 @@ export class SharedRun {
         return this.#payer()?.call.hold.cover(target) ?? Promise.resolve();
       },
       sending: (target) => {
-        this.#sent = target;
+        this.#gone = target;
         this.#payer()?.call.hold.sending(target);
       },
       progress: (tokens) => this.#payer()?.call.hold.progress(tokens) ?? 'go',

@@ -56,7 +56,7 @@ export class SharedRun {
   #over = false;
   #target: Target | undefined;
   /** What has gone upstream. */
-  #gone: Target | undefined;
+  #upstream: Target | undefined;
   #payerAtEnd: Reader | undefined;
 
   constructor(leader: ChatCall, next: ChatHandler, onOver: () => void, maxChars = MAX_CHARS) {
@@ -220,7 +220,7 @@ export class SharedRun {
       hold
         ?.cover(this.#target)
         .then(() => {
-          if (this.#gone !== undefined) hold.sending(this.#gone);
+          if (this.#upstream !== undefined) hold.sending(this.#upstream);
         })
         .catch(() => undefined);
     }
@@ -237,7 +237,7 @@ export class SharedRun {
         return this.#payer()?.call.hold.cover(target) ?? Promise.resolve();
       },
       sending: (target) => {
-        this.#gone = target;
+        this.#upstream = target;
         this.#payer()?.call.hold.sending(target);
       },
       progress: (tokens) => this.#payer()?.call.hold.progress(tokens) ?? 'go',

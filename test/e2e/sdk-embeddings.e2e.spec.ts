@@ -57,6 +57,30 @@ const vectors =
       usage: { prompt_tokens: 7, total_tokens: 7 },
     },
   });
+/** One text, several, the tokens of one, or the tokens of several. */
+const inputsOf = (input: string | string[] | number[] | number[][]): unknown[] =>
+  typeof input === 'string' || typeof input[0] === 'number' ? [input] : input;
+/** As OpenAI answers: a vector that depends on the text, of the dimensions and in the form that were asked for. */
+const numbers = ({ json }: RecordedRequest): Script => ({
+  json: {
+    object: 'list',
+    model: json.model,
+    data: inputsOf(json.input).map((input, index) => {
+      const seed = JSON.stringify(input).length;
+      const vector = Float32Array.from(
+        Array.from({ length: json.dimensions ?? 5 }),
+        (_, i) => 1 / (seed + i),
+      );
+      const text = Buffer.from(vector.buffer).toString('base64');
+      return {
+        object: 'embedding',
+        index,
+        embedding: json.encoding_format === 'base64' ? text : Array.from(vector),
+      };
+    }),
+    usage: { prompt_tokens: 7, total_tokens: 7 },
+  },
+});
 const FAILS: Script = { status: 500, json: { error: { message: 'broken', type: 'server_error' } } };
 const embed = (model: string, input: string | string[], client = through) =>
   client.embeddings.create({ model, input, encoding_format: 'float' });
@@ -73,6 +97,34 @@ describe('the openai SDK gets embeddings', () => {
     const expected = await embed('embed', inputs, direct);
     expect(await embed('embed', inputs)).toEqual(expected);
     expect(expected.usage.prompt_tokens).toBe(7);
+  });
+
+  it.each([
+    ['in the SDK’s own form, which is base64 on the way', {}],
+    ['as floats', { encoding_format: 'float' as const }],
+    ['of fewer dimensions', { dimensions: 3, encoding_format: 'float' as const }],
+    ['for a user', { user: 'u1', encoding_format: 'float' as const }],
+    [
+      'in a way that only this server knows',
+      { input_type: 'query', encoding_format: 'float' as const },
+    ],
+  ])('as directly, %s, of texts and of tokens, also from the cache', async (_, extra) => {
+    main.always(numbers);
+    for (const input of [
+      fresh(),
+      [fresh(), fresh(), fresh()],
+      [1, 2, texts++],
+      [[texts++], [4, texts++]],
+    ]) {
+      const request = { model: 'embed', input, ...extra };
+      const expected = await direct.embeddings.create(request);
+      main.requests.length = 0;
+      expect(await through.embeddings.create(request)).toEqual(expected);
+      expect(await through.embeddings.create(request)).toEqual(expected);
+      expect(main.requests.map(({ json }) => json)).toEqual([
+        { model: 'embed', input: inputsOf(input), ...extra, encoding_format: 'float' },
+      ]);
+    }
   });
 
   it('from a fallback when the upstream fails, hangs, or breaks off', async () => {
@@ -118,6 +170,15 @@ describe('embeddings', () => {
     // Other dimensions are other vectors.
     await through.embeddings.create({ model: 'embed', input: a, dimensions: 2 });
     expect(main.requests.at(-1)!.json).toMatchObject({ input: [a], dimensions: 2 });
+    // And so are vectors for another purpose, which only some servers know.
+    const asQuery = { model: 'embed', input: a, input_type: 'query' };
+    await through.embeddings.create(asQuery);
+    await through.embeddings.create(asQuery);
+    expect(main.requests.map(({ json }) => json.input_type)).toEqual([
+      undefined,
+      undefined,
+      'query',
+    ]);
   });
 
   it('come as floats and as base64 of the same numbers', async () => {

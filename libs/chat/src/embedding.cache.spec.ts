@@ -39,69 +39,83 @@ function world(input: Parameters<typeof configFromObjects>[0] = {}) {
 }
 
 describe('embeddings that were made before', () => {
-  it('are found by text, model and dimensions', () => {
+  it('are found by text, model and settings', () => {
     const { cache } = world();
-    cache.set(callOf(), 8, 'a text', EMBEDDING);
-    expect(cache.get(callOf(), 8, 'a text')).toMatchObject(EMBEDDING);
-    expect(cache.get(callOf(), 8, 'another')).toBeUndefined();
-    expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
-    expect(cache.get(callOf({}, {}, 'other'), 8, 'a text')).toBeUndefined();
+    cache.set(callOf(), 'dim 8', 'a text', EMBEDDING);
+    expect(cache.get(callOf(), 'dim 8', 'a text')).toMatchObject(EMBEDDING);
+    expect(cache.get(callOf(), 'dim 8', 'another')).toBeUndefined();
+    expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
+    expect(cache.get(callOf({}, {}, 'other'), 'dim 8', 'a text')).toBeUndefined();
   });
 
   it.each<Partial<Caller>>([{ id: 'bob' }, { tenant: 'globex' }, { kind: 'jwt' }])(
     'are not shown to somebody else: %j',
     (other) => {
       const { cache } = world();
-      cache.set(callOf(), undefined, [1, 2], EMBEDDING);
-      expect(cache.get(callOf(other), undefined, [1, 2])).toBeUndefined();
-      expect(cache.get(callOf(), undefined, [1, 2])).toBeDefined();
+      cache.set(callOf(), '', [1, 2], EMBEDDING);
+      expect(cache.get(callOf(other), '', [1, 2])).toBeUndefined();
+      expect(cache.get(callOf(), '', [1, 2])).toBeDefined();
     },
   );
 
   it('are shared as widely as the operator says', () => {
     const { cache } = world({ sluice: { cache: { scope: 'tenant' } } });
-    cache.set(callOf(), undefined, 'a text', EMBEDDING);
-    expect(cache.get(callOf({ id: 'bob', kind: 'jwt' }), undefined, 'a text')).toBeDefined();
-    expect(cache.get(callOf({ tenant: 'globex' }), undefined, 'a text')).toBeUndefined();
+    cache.set(callOf(), '', 'a text', EMBEDDING);
+    expect(cache.get(callOf({ id: 'bob', kind: 'jwt' }), '', 'a text')).toBeDefined();
+    expect(cache.get(callOf({ tenant: 'globex' }), '', 'a text')).toBeUndefined();
   });
 
   it('are left alone when the caller wants a fresh one, and replaced by it', () => {
     const { cache } = world();
-    cache.set(callOf(), undefined, 'a text', EMBEDDING);
+    cache.set(callOf(), '', 'a text', EMBEDDING);
     for (const wishes of [{ noCache: true }, { mode: 'refresh' as const }]) {
-      expect(cache.get(callOf({}, wishes), undefined, 'a text')).toBeUndefined();
+      expect(cache.get(callOf({}, wishes), '', 'a text')).toBeUndefined();
     }
-    cache.set(callOf({}, { noCache: true }), undefined, 'a text', { ...EMBEDDING, tokens: 9 });
-    expect(cache.get(callOf(), undefined, 'a text')?.tokens).toBe(9);
+    cache.set(callOf({}, { noCache: true }), '', 'a text', { ...EMBEDDING, tokens: 9 });
+    expect(cache.get(callOf(), '', 'a text')?.tokens).toBe(9);
   });
 
   it.each<Partial<CacheControls>>([{ noStore: true }, { mode: 'off' }, { ttlSeconds: 0 }])(
     'are not stored when the caller says %j',
     (wishes) => {
       const { cache } = world();
-      cache.set(callOf({}, wishes), undefined, 'a text', EMBEDDING);
-      expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
+      cache.set(callOf({}, wishes), '', 'a text', EMBEDDING);
+      expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
     },
   );
 
   it('are served in the age that the caller accepts, and in the namespace that it names', () => {
     const { cache, clock } = world();
-    cache.set(callOf({}, { namespace: 'a' }), undefined, 'a text', EMBEDDING);
+    cache.set(callOf({}, { namespace: 'a' }), '', 'a text', EMBEDDING);
     clock.advance(10_000);
-    const get = (wishes: Partial<CacheControls>) =>
-      cache.get(callOf({}, wishes), undefined, 'a text');
+    const get = (wishes: Partial<CacheControls>) => cache.get(callOf({}, wishes), '', 'a text');
     expect(get({ namespace: 'a', maxAgeSeconds: 11 })).toBeDefined();
     expect(get({ namespace: 'a', maxAgeSeconds: 10 })).toBeUndefined();
     expect(get({})).toBeUndefined();
   });
 
+  const HOUR = 3_600_000;
+  it.each<[string, Parameters<typeof world>[0], Partial<CacheControls>, number]>([
+    ['a day', {}, {}, 24 * HOUR],
+    ['what the operator says', { sluice: { cache: { ttl: { embeddings: '2h' } } } }, {}, 2 * HOUR],
+    ['what the caller says', {}, { ttlSeconds: 60 }, 60_000],
+  ])('are kept for %s, and not a moment longer', (_, config, wishes, ttl) => {
+    const { cache, clock } = world(config);
+    cache.set(callOf({}, wishes), '', 'a text', EMBEDDING);
+    clock.advance(ttl - 1);
+    // To be read does not make it younger.
+    expect(cache.get(callOf(), '', 'a text')).toBeDefined();
+    clock.advance(1);
+    expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
+  });
+
   it('go when the cache is cleared', () => {
     const { cache, bindings } = world();
-    cache.set(callOf(), undefined, 'a text', EMBEDDING);
-    cache.set(callOf({ tenant: 'globex' }), undefined, 'a text', EMBEDDING);
+    cache.set(callOf(), '', 'a text', EMBEDDING);
+    cache.set(callOf({ tenant: 'globex' }), '', 'a text', EMBEDDING);
     bindings.cleared((key) => key.startsWith('acme:default:m:'));
-    expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
-    expect(cache.get(callOf({ tenant: 'globex' }), undefined, 'a text')).toBeDefined();
+    expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
+    expect(cache.get(callOf({ tenant: 'globex' }), '', 'a text')).toBeDefined();
   });
 
   it('are not kept where the operator switched the cache off', () => {
@@ -110,8 +124,8 @@ describe('embeddings that were made before', () => {
       { env: { ENABLE_RESPONSE_CACHE: 'false' } },
     ]) {
       const { cache } = world(off);
-      cache.set(callOf(), undefined, 'a text', EMBEDDING);
-      expect(cache.get(callOf(), undefined, 'a text')).toBeUndefined();
+      cache.set(callOf(), '', 'a text', EMBEDDING);
+      expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
       expect(cache.isFor(callOf())).toBe(false);
     }
   });

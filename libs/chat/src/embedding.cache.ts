@@ -13,6 +13,7 @@ export interface CachedEmbedding {
 interface Entry extends CachedEmbedding {
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
+  readonly expiresAt: number;
 }
 
 type Input = string | readonly number[];
@@ -51,20 +52,22 @@ export class EmbeddingCache {
     return this.config.current.sluice.cache.enabled && this.#flags.isOn('response_cache', call);
   }
 
-  get(call: ChatCall, dimensions: number | undefined, input: Input): CachedEmbedding | undefined {
+  /** @param settings all that makes another vector of the same text */
+  get(call: ChatCall, settings: string, input: Input): CachedEmbedding | undefined {
     const { mode, noCache, maxAgeSeconds = Infinity } = call.cache;
     if (noCache || mode === 'refresh' || !this.isFor(call)) return undefined;
-    const entry = this.#entries.get(this.#key(call, dimensions, input));
+    const key = this.#key(call, settings, input);
+    const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    return this.clock.now() - entry.storedAt < maxAgeSeconds * 1000 ? entry : undefined;
+    const now = this.clock.now();
+    if (now >= entry.expiresAt) {
+      this.#entries.delete(key);
+      return undefined;
+    }
+    return now - entry.storedAt < maxAgeSeconds * 1000 ? entry : undefined;
   }
 
-  set(
-    call: ChatCall,
-    dimensions: number | undefined,
-    input: Input,
-    embedding: CachedEmbedding,
-  ): void {
+  set(call: ChatCall, settings: string, input: Input, embedding: CachedEmbedding): void {
     if (!this.isFor(call)) return;
     const { ttlSeconds } = call.cache;
     const ttl =
@@ -72,11 +75,12 @@ export class EmbeddingCache {
         ? this.config.current.sluice.cache.ttl.embeddings
         : ttlSeconds * 1000;
     if (ttl <= 0) return;
-    const entry = { ...embedding, storedAt: this.clock.now() };
-    this.#entries.set(this.#key(call, dimensions, input), entry, { ttl });
+    const storedAt = this.clock.now();
+    const entry = { ...embedding, storedAt, expiresAt: storedAt + ttl };
+    this.#entries.set(this.#key(call, settings, input), entry);
   }
 
-  #key(call: ChatCall, dimensions: number | undefined, input: Input): string {
-    return this.identities.keyOf(call, JSON.stringify(['embedding', dimensions ?? null, input]));
+  #key(call: ChatCall, settings: string, input: Input): string {
+    return this.identities.keyOf(call, JSON.stringify(['embedding', settings, input]));
   }
 }

@@ -23,6 +23,8 @@ export interface EmbeddingOptions {
   readonly model: string;
   readonly inputs: readonly EmbeddingInput[];
   readonly dimensions: number | undefined;
+  /** The body's other fields: a server may know more of them than OpenAI does (`input_type`, `truncate`). */
+  readonly extra: Readonly<Record<string, unknown>>;
   /** Texts sent upstream in one call. */
   readonly batchSize: number;
   readonly signal: AbortSignal;
@@ -36,6 +38,7 @@ export interface EmbeddingOptions {
  * model: the one that answered first. The engine of chat calls asks: slots, breakers, repeats, fallbacks, deadlines.
  */
 export class EmbeddingRun {
+  readonly #settings: string;
   readonly #found: (CachedEmbedding | undefined)[];
   /** What upstreams have taken so far. */
   #spent: SpentBill = { usage: NO_USAGE, costMicroUsd: 0 };
@@ -46,8 +49,8 @@ export class EmbeddingRun {
     private readonly cache: EmbeddingCache,
     private readonly attempts: AttemptRunner,
   ) {
-    const { inputs, dimensions } = options;
-    this.#found = inputs.map((input) => cache.get(call, dimensions, input));
+    this.#settings = settingsOf(options);
+    this.#found = options.inputs.map((input) => cache.get(call, this.#settings, input));
   }
 
   get spent(): SpentBill {
@@ -119,15 +122,15 @@ export class EmbeddingRun {
       const embedding = { vector: Float64Array.from(answer.vectors[k] ?? []), tokens };
       this.#found[at] = embedding;
       if (model === this.options.model) {
-        this.cache.set(this.call, this.options.dimensions, inputs[k] ?? '', embedding);
+        this.cache.set(this.call, this.#settings, inputs[k] ?? '', embedding);
       }
     });
     return model;
   }
 
   #question(inputs: readonly EmbeddingInput[], answers: Map<string, EmbeddingAnswer>): Question {
-    const { dimensions } = this.options;
-    const request = { inputs, ...(dimensions === undefined ? {} : { dimensions }) };
+    const { dimensions, extra } = this.options;
+    const request = { inputs, extra, ...(dimensions === undefined ? {} : { dimensions }) };
     return async (adapter, call, target, signal) => {
       if (adapter.embed === undefined) throw makesNone(target.model);
       call.hold.sending(target);
@@ -146,6 +149,12 @@ export class EmbeddingRun {
       costMicroUsd: this.#spent.costMicroUsd + costMicroUsd,
     };
   }
+}
+
+/** All that makes another vector of the same text. */
+function settingsOf({ dimensions, extra }: EmbeddingOptions): string {
+  const { user: _user, ...rest } = extra;
+  return JSON.stringify([dimensions ?? null, rest]);
 }
 
 /** Whole tokens for each input, and together what the upstream reported. */

@@ -32,7 +32,8 @@ export type ProviderAnswer =
 export interface EmbeddingRequest {
   readonly inputs: readonly (string | readonly number[])[];
   readonly dimensions?: number;
-  readonly user?: string;
+  /** What else the caller asked, for upstreams that speak its dialect. */
+  readonly extra?: Readonly<Record<string, unknown>>;
 }
 export interface EmbeddingAnswer {
   readonly vectors: readonly (readonly number[])[];

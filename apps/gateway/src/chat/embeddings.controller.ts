@@ -17,6 +17,7 @@ interface Asked {
   readonly model: string;
   readonly inputs: readonly EmbeddingInput[];
   readonly dimensions: number | undefined;
+  readonly extra: Readonly<Record<string, unknown>>;
   readonly batchSize: number;
   readonly encoding: 'float' | 'base64';
 }
@@ -35,15 +36,16 @@ export class EmbeddingsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<unknown> {
-    const body = checked(chatContract.embeddingRequest, raw);
+    const {
+      model,
+      input,
+      dimensions,
+      encoding_format: encoding,
+      ...extra
+    } = checked(chatContract.embeddingRequest, raw);
+    const inputs = inputsOf(input);
     return this.#answer(
-      {
-        model: body.model,
-        inputs: inputsOf(body.input),
-        dimensions: body.dimensions,
-        batchSize: MAX_INPUTS_PER_CALL,
-        encoding: body.encoding_format,
-      },
+      { model, inputs, dimensions, extra, batchSize: MAX_INPUTS_PER_CALL, encoding },
       request,
       reply,
     );
@@ -56,15 +58,16 @@ export class EmbeddingsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<unknown> {
-    const body = checked(chatContract.embeddingBatchRequest, raw);
+    const {
+      model,
+      texts,
+      dimensions,
+      batch_size: batchSize,
+      encoding_format: encoding,
+      ...extra
+    } = checked(chatContract.embeddingBatchRequest, raw);
     return this.#answer(
-      {
-        model: body.model,
-        inputs: body.texts,
-        dimensions: body.dimensions,
-        batchSize: body.batch_size,
-        encoding: body.encoding_format,
-      },
+      { model, inputs: texts, dimensions, extra, batchSize, encoding },
       request,
       reply,
     );
@@ -78,6 +81,7 @@ export class EmbeddingsController {
       model: asked.model,
       inputs: asked.inputs,
       dimensions: asked.dimensions,
+      extra: asked.extra,
       batchSize: asked.batchSize,
       signal: clientSignal(reply),
       agent: readCallHeaders(request.headers).agent,

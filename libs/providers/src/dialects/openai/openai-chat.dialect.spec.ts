@@ -350,7 +350,7 @@ describe('an answer', () => {
       'one vector for each input',
     );
     expect(() => own.embedded({}, request)).toThrow('one vector');
-    expect(own.embedding({ inputs: ['a'], dimensions: 3, user: 'u' }, target).body).toEqual({
+    expect(own.embedding({ inputs: ['a'], dimensions: 3, extra: { user: 'u', model: 'x' } }, target).body).toEqual({
       model: 'up/stream 1',
       input: ['a'],
       encoding_format: 'float',

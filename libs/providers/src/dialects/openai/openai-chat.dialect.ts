@@ -92,11 +92,11 @@ export class OpenAiChatDialect extends ProviderDialect {
       path: this.#path(target, 'embeddings'),
       headers: {},
       body: {
+        ...request.extra,
         model: target.upstream,
         input: request.inputs,
         encoding_format: 'float',
         ...(request.dimensions === undefined ? {} : { dimensions: request.dimensions }),
-        ...(request.user === undefined ? {} : { user: request.user }),
       },
     };
   }

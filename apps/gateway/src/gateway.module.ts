@@ -25,13 +25,13 @@ import {
 } from './bindings/cache.bindings.js';
 import { LatePipeline } from './bindings/late-pipeline.js';
 import { ChatController } from './chat/chat.controller.js';
+import { ChatDoor } from './chat/chat.door.js';
 import { CompletionBatchController } from './chat/completion-batch.controller.js';
 import { CountTokensController } from './chat/count-tokens.controller.js';
 import { EmbeddingsController } from './chat/embeddings.controller.js';
-import { IdempotencyInterceptor } from './chat/idempotency.interceptor.js';
+import { Idempotency } from './chat/idempotency.js';
 import { ModelsController } from './chat/models.controller.js';
 import { ReplyWriter } from './chat/reply.writer.js';
-import { WireInterceptor } from './chat/wire.interceptor.js';
 import { DashboardController } from './dashboard/dashboard.controller.js';
 import { DocsController } from './docs/docs.controller.js';
 import { GatewayExceptionFilter } from './errors/gateway-exception.filter.js';
@@ -85,13 +85,13 @@ export class GatewayModule implements OnModuleInit {
         DocsController,
       ],
       providers: [
+        ChatDoor,
         EventLoopMonitor,
-        IdempotencyInterceptor,
+        Idempotency,
         Lifecycle,
         LiveStreams,
         ReplyWriter,
         RequestObserver,
-        WireInterceptor,
         { provide: APP_GUARD, useExisting: ApiKeyGuard },
         { provide: APP_GUARD, useExisting: RateLimitGuard },
         { provide: APP_FILTER, useClass: GatewayExceptionFilter },

@@ -1,57 +1,45 @@
-import { Controller, HttpCode, Post, Req, UseInterceptors } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
-import { ChatPipeline } from '@sluice/chat';
-import { GatewayError, type ChatReply } from '@sluice/kernel';
-import { IdempotencyInterceptor } from './idempotency.interceptor.js';
-import { WireInterceptor } from './wire.interceptor.js';
-import { Wire } from './wire.decorator.js';
+import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ChatDoor } from './chat.door.js';
+
+type Reply = FastifyReply;
+type Request = FastifyRequest;
 
 /** The chat routes. Each is the same call in another dialect. */
 @Controller()
-@UseInterceptors(IdempotencyInterceptor, WireInterceptor)
 export class ChatController {
-  constructor(private readonly pipeline: ChatPipeline) {}
+  constructor(private readonly door: ChatDoor) {}
 
   @Post('v1/chat/completions')
   @HttpCode(200)
-  @Wire('openai-chat')
-  chatCompletions(@Req() request: FastifyRequest): Promise<ChatReply> {
-    return this.#run(request);
+  chatCompletions(
+    @Req() request: Request,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<unknown> {
+    return this.door.answer('openai-chat', request, reply);
   }
 
   @Post('v1/messages')
   @HttpCode(200)
-  @Wire('anthropic')
-  messages(@Req() request: FastifyRequest): Promise<ChatReply> {
-    return this.#run(request);
+  messages(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<unknown> {
+    return this.door.answer('anthropic', request, reply);
   }
 
   @Post('v1/responses')
   @HttpCode(200)
-  @Wire('openai-responses')
-  responses(@Req() request: FastifyRequest): Promise<ChatReply> {
-    return this.#run(request);
+  responses(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<unknown> {
+    return this.door.answer('openai-responses', request, reply);
   }
 
   @Post('v1/completions')
   @HttpCode(200)
-  @Wire('openai-completions')
-  completions(@Req() request: FastifyRequest): Promise<ChatReply> {
-    return this.#run(request);
+  completions(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<unknown> {
+    return this.door.answer('openai-completions', request, reply);
   }
 
   @Post('chat')
   @HttpCode(200)
-  @Wire('sluice')
-  chat(@Req() request: FastifyRequest): Promise<ChatReply> {
-    return this.#run(request);
-  }
-
-  #run(request: FastifyRequest): Promise<ChatReply> {
-    const call = request.chatCall;
-    if (call === undefined) {
-      throw new GatewayError('internal', 'The chat route has no wire interceptor.');
-    }
-    return this.pipeline.run(call);
+  chat(@Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<unknown> {
+    return this.door.answer('sluice', request, reply);
   }
 }

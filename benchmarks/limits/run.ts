@@ -74,7 +74,7 @@ await record('plain guard, same limiter', 1, (n) => plain.canActivate(context(n)
 let ledger = new MemoryLedger(clock, false);
 let made = 0;
 await record('reserve + settle, in process', 1, () => {
-  // Settled reservations are remembered for ten minutes: a minute's worth at full speed, then a fresh ledger.
+  // As much as is remembered at a real pace: at full speed it would be millions.
   if (++made % 200_000 === 0) ledger = new MemoryLedger(clock, false);
   return pair(ledger, made);
 });

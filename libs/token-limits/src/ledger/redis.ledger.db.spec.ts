@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ManualClock } from '@sluice/kernel';
+import { ManualClock, uuidv7 } from '@sluice/kernel';
 import { SilentLogger } from '@sluice/observability';
 import { LiveRedisConnection, startTestRedis, type TestRedis } from '@sluice/redis';
 import {
@@ -126,13 +126,38 @@ describe('the ledger in Redis', () => {
     expect(Math.abs(deadline - Date.now() - 60_000)).toBeLessThan(5000);
   });
 
+  it('remembers little of what is settled, and for less than a minute', async () => {
+    await redis.command(['FLUSHALL']);
+    const ledger = make(false)().ledger;
+    const counter = 'system|tokens|2026-05-05';
+    const shares = [{ counter, amount: 1, limit: 1e6 }];
+    const size = async (key: string) =>
+      (await redis.command<number | null>(['MEMORY', 'USAGE', key, 'SAMPLES', '0'])) ?? 0;
+    const ids = Array.from({ length: 5000 }, () => uuidv7());
+    await Promise.all(ids.map((id) => ledger.reserve(id, shares, 60_000)));
+    await Promise.all(ids.map((id) => ledger.settle(id, shares, [])));
+    const keys = await redis.command<string[]>(['KEYS', '*']);
+    const sets = keys.filter((key) => key.includes('settled'));
+    // Beside them, nothing but the period's counters.
+    expect(keys).toHaveLength(sets.length + 1);
+    const bytes = (await Promise.all(sets.map(size))).reduce((sum, each) => sum + each, 0);
+    expect(bytes / ids.length).toBeLessThan(120);
+    const again = () => ledger.reserve(ids[0]!, shares, 60_000);
+    clock.advance(20_000);
+    await ledger.sweep();
+    expect(await again()).toEqual({ kind: 'known', state: 'settled' });
+    clock.advance(20_000);
+    await ledger.sweep();
+    expect((await again()).kind).toBe('held');
+    expect(await redis.command(['EXISTS', ...sets])).toBe(0);
+  });
+
   it('lets reservations and periods expire by themselves', async () => {
     const ledger = new RedisLedger(redis, { banked: false });
     const shares = [{ counter: 'system|tokens|2026-04-04', amount: 4, limit: 10 }];
     await ledger.reserve('life', shares, 60_000);
-    await ledger.settle('life', shares, []);
     const life = (key: string) => redis.command<number>(['PTTL', `sluice:{spend}:${key}`]);
-    expect(await life('r:life')).toBeGreaterThan(500_000);
+    expect(await life('r:life')).toBeGreaterThan(6 * 86_400_000);
     expect(await life('2026-04-04')).toBeGreaterThan(35 * 86_400_000);
   });
 });

@@ -25,9 +25,11 @@
 --
 -- A counter is one field of its period's hash, `sluice:{spend}:<period>`: five doubles packed as '<ddddd', which are
 -- spent, held, allowance (leased from the bank), base (leased by others), limit (as last reserved against). Integers
--- below 2^53 are exact in doubles. A reservation is 'h' (held), 'e' (expired) or 's' (settled), then, but for 's', MessagePack of
--- {counter, amount, …}; an expired one is remembered for 26 hours, so that a late settle corrects it. All is computed before
--- the first write, because Redis does not take back what a failing script has written. Twin: memory.ledger.ts.
+-- below 2^53 are exact in doubles. A reservation is 'h' (held) or 'e' (expired), then MessagePack of {counter, amount, …}; an
+-- expired one is remembered for 26 hours, so that a late settle corrects it. Of a settled one only the id is kept, in the set
+-- of its 20 seconds, of which the present and the last one count: a repeated settlement comes soon or charges what it had lost.
+-- All is computed before the first write, because Redis does not take back what a failing script has written. Twin:
+-- memory.ledger.ts.
 
 local PREFIX = 'sluice:{spend}:'
 local ALERTS = PREFIX .. 'alerts'
@@ -35,7 +37,7 @@ local RETURNING = PREFIX .. 'returning'
 local LIFE_MS = 40 * 86400000
 local HELD_MS = 7 * 86400000
 local EXPIRED_MS = 26 * 3600000
-local SETTLED_MS = 600000
+local SETTLED_MS = 20000
 local UNBOUNDED = 9007199254740991
 local NAMES = { h = 'held', e = 'expired', s = 'settled' }
 local unpackStruct, packStruct = struct.unpack, struct.pack
@@ -57,6 +59,14 @@ local function clock()
     now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
   end
   return now
+end
+
+-- The ids that were settled in this span of time, or so many before it.
+local function settledKey(before)
+  return PREFIX .. 'settled:' .. text(math.floor(clock() / SETTLED_MS) - before)
+end
+local function idOf(reservation)
+  return string.sub(reservation, #PREFIX + 3)
 end
 
 local list, byName = {}, {}
@@ -153,6 +163,20 @@ local function operate()
   local reservations = {}
   for i = 2, #KEYS do reservations[i - 1] = KEYS[i] end
   local stored = redis.call('MGET', unpack(reservations))
+  local unknown, places = {}, {}
+  for i, value in ipairs(stored) do
+    if not value then
+      unknown[#unknown + 1] = idOf(reservations[i])
+      places[#places + 1] = i
+    end
+  end
+  if #unknown > 0 then
+    for before = 0, 1 do
+      for u, settled in ipairs(redis.call('SMISMEMBER', settledKey(before), unpack(unknown))) do
+        if settled == 1 then stored[places[u]] = 's' end
+      end
+    end
+  end
   -- What became of a reservation within this step.
   local changed, order, deadlines, lives = {}, {}, {}, {}
   local function state(i)
@@ -245,7 +269,7 @@ local function operate()
       local c = touch(list[shares[s]])
       c.spent = c.spent + shares[s + 1]
     end
-    change(i, 's', SETTLED_MS)
+    change(i, 's')
     deadlines[reservations[i]] = false
     local answer = {}
     for s, c in ipairs(touched) do
@@ -263,8 +287,14 @@ local function operate()
     if kind == 's' then result[i] = settle(i, op) else result[i] = hold(i, op, kind == 'n') end
   end
   save()
+  local ended, ids = {}, {}
   for _, key in ipairs(order) do
-    redis.call('SET', key, changed[key], 'PX', lives[key])
+    if changed[key] == 's' then
+      ended[#ended + 1] = key
+      ids[#ids + 1] = idOf(key)
+    else
+      redis.call('SET', key, changed[key], 'PX', lives[key])
+    end
     local deadline = deadlines[key]
     if deadline then
       redis.call('ZADD', KEYS[1], text(deadline), key)
@@ -272,11 +302,18 @@ local function operate()
       redis.call('ZREM', KEYS[1], key)
     end
   end
+  if #ended > 0 then
+    redis.call('DEL', unpack(ended))
+    redis.call('SADD', settledKey(0), unpack(ids))
+    redis.call('PEXPIRE', settledKey(0), 4 * SETTLED_MS)
+  end
   for place = #names + 1, #list do result[#result + 1] = list[place].name end
   return result
 end
 
 local function sweep()
+  -- Freed aside: expiring by itself, a set of hundreds of thousands would stop the server for that long.
+  redis.call('UNLINK', settledKey(2), settledKey(3))
   local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', text(clock()), 'LIMIT', 0, ARGV[5])
   local expired = {}
   for _, key in ipairs(due) do

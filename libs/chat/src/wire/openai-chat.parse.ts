@@ -49,9 +49,10 @@ export function parseChatBody(body: Json, limits: WireLimits): Prompt {
   const tools = parseTools(body, 'nested', untranslated);
   const maxCompletion = optionalNumber(body, 'max_completion_tokens', { min: 1, integer: true });
   const maxTokens = optionalNumber(body, 'max_tokens', { min: 1, integer: true });
-  const effort = body.reasoning_effort ?? undefined;
+  // `default` is Groq's word for not asking.
+  const effort = body.reasoning_effort === 'default' ? undefined : body.reasoning_effort;
   const reasoning: Reasoning | undefined =
-    effort === undefined
+    effort === undefined || effort === null
       ? undefined
       : { effort: requireOneOf(effort, EFFORTS, 'reasoning_effort') };
   return compact({

@@ -36,16 +36,14 @@ export function contentPart(raw: unknown, at: string): Part | undefined {
     case 'text':
       return compact({ type, text: requireString(part.text, `${at}.text`), cache });
     case 'image_url': {
-      const image = requireObject(part.image_url, `${at}.image_url`);
+      // Some servers and their clients write the address alone.
+      const alone = typeof part.image_url === 'string' ? { url: part.image_url } : part.image_url;
+      const image = requireObject(alone, `${at}.image_url`);
       const url = requireString(image.url, `${at}.image_url.url`);
-      const detail = image.detail ?? undefined;
       return compact({
         type: 'image' as const,
         ...splitDataUrl(url),
-        detail:
-          detail === undefined
-            ? undefined
-            : requireOneOf(detail, ['auto', 'low', 'high'] as const, `${at}.image_url.detail`),
+        detail: imageDetail(image.detail, `${at}.image_url.detail`),
         cache,
       });
     }
@@ -73,6 +71,13 @@ export function contentPart(raw: unknown, at: string): Part | undefined {
     default:
       return undefined;
   }
+}
+
+/** How closely an image is looked at; nobody but OpenAI knows more than `high`. */
+export function imageDetail(value: unknown, at: string): 'auto' | 'low' | 'high' | undefined {
+  if (value === undefined || value === null) return undefined;
+  const detail = requireOneOf(value, ['auto', 'low', 'high', 'original'], at);
+  return detail === 'original' ? 'high' : detail;
 }
 
 /** File bytes come as a `data:` URL or as bare base64. */

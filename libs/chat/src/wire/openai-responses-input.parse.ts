@@ -10,7 +10,7 @@ import {
   requireString,
   type Json,
 } from './field.check.js';
-import { cacheMark, fileBytes, splitDataUrl } from './openai-content.parse.js';
+import { cacheMark, fileBytes, imageDetail, splitDataUrl } from './openai-content.parse.js';
 
 /** Marks `encrypted_content` that is another provider's signature over readable text. */
 export const SIGNATURE_PREFIX = 'signature:';
@@ -141,14 +141,10 @@ function inputPart(raw: unknown, at: string): Part | undefined {
     case 'input_image': {
       const url = optionalString(part, 'image_url', `${at}.`);
       if (url === undefined) return undefined;
-      const detail = part.detail ?? undefined;
       return compact({
         type: 'image' as const,
         ...splitDataUrl(url),
-        detail:
-          detail === undefined
-            ? undefined
-            : requireOneOf(detail, ['auto', 'low', 'high'] as const, `${at}.detail`),
+        detail: imageDetail(part.detail, `${at}.detail`),
         cache,
       });
     }

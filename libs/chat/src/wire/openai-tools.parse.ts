@@ -65,7 +65,9 @@ export function parseToolChoice(
   const choice = body.tool_choice ?? undefined;
   if (choice === undefined) return undefined;
   if (typeof choice === 'string') {
-    const type = requireOneOf(choice, ['auto', 'none', 'required'], 'tool_choice');
+    // Mistral's word for "required".
+    const word = choice === 'any' ? 'required' : choice;
+    const type = requireOneOf(word, ['auto', 'none', 'required'], 'tool_choice');
     if (type === 'required' && optionalArray(body, 'tools') === undefined) {
       throw invalid('tool_choice', "'tool_choice' is only allowed when 'tools' are given.");
     }

@@ -29,7 +29,8 @@ export function conversationOf(prompt: Prompt, losses: Losses): Conversation {
     if (message.role === 'system' || message.role === 'developer') {
       if (turns.length > 0) losses.message(index, 'role');
       for (const [at, part] of message.parts.entries()) {
-        if (part.type === 'text') system.push(part);
+        // Nothing said is nothing meant, and an empty block would be refused.
+        if (part.type === 'text') system.push(...(part.text === '' ? [] : [part]));
         else losses.part(message, index, at);
       }
       continue;

@@ -123,7 +123,7 @@ function blocks({ part, message, index, at }: PlacedPart, losses: Losses): Conte
       ];
     case 'tool_result': {
       const content = part.parts.flatMap((p): ToolResultContentBlock[] => {
-        if (p.type === 'text') return [{ text: p.text }];
+        if (p.type === 'text') return p.text === '' ? [] : [{ text: p.text }];
         const image = imageOf(p);
         if (image !== undefined) return [{ image }];
         lost();

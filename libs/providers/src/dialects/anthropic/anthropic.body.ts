@@ -102,7 +102,10 @@ function block({ part, message, index, at }: PlacedPart, losses: Losses): Json |
       return defined({
         type: 'tool_result',
         tool_use_id: toolId(part.callId),
-        content: part.parts.map((p) => (p.type === 'text' ? textBlock(p.text, p) : imageBlock(p))),
+        // A tool that says nothing: Anthropic refuses empty text.
+        content: part.parts
+          .filter((p) => p.type !== 'text' || p.text !== '')
+          .map((p) => (p.type === 'text' ? textBlock(p.text, p) : imageBlock(p))),
         is_error: part.isError,
         ...cacheOf(part),
       });

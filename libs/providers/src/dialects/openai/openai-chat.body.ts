@@ -10,23 +10,32 @@ import type {
   ToolResultPart,
 } from '@sluice/kernel';
 import { textOf } from '@sluice/kernel';
-import { refuseOrDrop } from '../unsupported.js';
+import { Losses } from '../losses.js';
 
 type Json = Record<string, unknown>;
-type Refuse = (param: string) => void;
+
+/** One message on its way, and where losses in it are told. */
+interface Placed {
+  readonly message: Message;
+  readonly index: number;
+  readonly losses: Losses;
+  /** The role's name at this server. */
+  readonly role: string;
+}
 
 /** The neutral prompt as a Chat Completions body. */
 export function completionBody(call: ChatCall, target: Target, ownModels: boolean): Json {
   const { prompt } = call;
-  const refuse: Refuse = (param) => refuseOrDrop(call, param, target.model);
-  for (const param of prompt.untranslated ?? []) refuse(param);
+  const losses = new Losses(call, target);
   // Servers of the open models take `top_k`, OpenAI's own do not.
-  if (prompt.topK !== undefined && ownModels) refuse('top_k');
+  losses.check(prompt, ownModels ? ['topK'] : []);
   return compact({
     model: target.upstream,
-    messages: prompt.messages.flatMap((message, i) =>
-      messagesOf(message, `messages[${i}]`, refuse),
-    ),
+    messages: prompt.messages.flatMap((message, index) => {
+      // The word is OpenAI's own; the templates of open models know only the older one.
+      const role = message.role === 'developer' && !ownModels ? 'system' : message.role;
+      return messagesOf({ message, index, losses, role });
+    }),
     tools: prompt.tools?.map(toolOf),
     tool_choice: toolChoiceOf(prompt),
     parallel_tool_calls: prompt.tools === undefined ? undefined : prompt.parallelToolCalls,
@@ -47,21 +56,22 @@ export function completionBody(call: ChatCall, target: Target, ownModels: boolea
   });
 }
 
-function messagesOf(message: Message, at: string, refuse: Refuse): Json[] {
+function messagesOf(placed: Placed): Json[] {
+  const { message, role } = placed;
   const out: Json[] = [];
   // Results of tools are messages of their own here, whatever message they came in.
-  for (const part of message.parts)
-    if (part.type === 'tool_result') out.push(toolMessage(part, refuse, at));
-  const rest = message.parts.filter((part) => part.type !== 'tool_result');
-  if (message.role === 'tool' || (rest.length === 0 && out.length > 0)) return out;
+  for (const [at, part] of message.parts.entries())
+    if (part.type === 'tool_result') out.push(toolMessage(part, at, placed));
+  const rest = message.parts.some((part) => part.type !== 'tool_result');
+  if (role === 'tool' || (!rest && out.length > 0)) return out;
   const name = message.name === undefined ? {} : { name: message.name };
-  if (message.role === 'assistant') out.push({ ...assistantMessage(rest, at, refuse), ...name });
-  else out.push({ role: message.role, content: contentOf(rest, at, refuse), ...name });
+  if (role === 'assistant') out.push({ ...assistantMessage(placed), ...name });
+  else out.push({ role, content: contentOf(placed), ...name });
   return out;
 }
 
-function toolMessage(part: ToolResultPart, refuse: Refuse, at: string): Json {
-  if (part.parts.some((p) => p.type === 'image')) refuse(`${at}.content (image in a tool result)`);
+function toolMessage(part: ToolResultPart, at: number, { message, index, losses }: Placed): Json {
+  if (part.parts.some((p) => p.type === 'image')) losses.part(message, index, at);
   const text = textOf(part.parts);
   return {
     role: 'tool',
@@ -71,13 +81,16 @@ function toolMessage(part: ToolResultPart, refuse: Refuse, at: string): Json {
   };
 }
 
-function assistantMessage(parts: readonly Part[], at: string, refuse: Refuse): Json {
+function assistantMessage({ message, index, losses }: Placed): Json {
+  const { parts } = message;
   const calls = parts.filter((part): part is ToolCallPart => part.type === 'tool_call');
   const refusal = parts.find((part) => part.type === 'refusal');
+  for (const [at, part] of parts.entries()) {
+    if (part.type === 'image' || part.type === 'file' || part.type === 'audio')
+      losses.part(message, index, at);
+  }
   // Earlier reasoning is dropped without a word: signed blocks mean something to their own provider alone.
-  const said = parts.filter((part) => !['tool_call', 'refusal', 'reasoning'].includes(part.type));
-  for (const part of said) if (part.type !== 'text') refuse(`${at}.content (${part.type})`);
-  const text = textOf(said);
+  const text = textOf(parts);
   return compact({
     role: 'assistant',
     content: text === '' && (calls.length > 0 || refusal !== undefined) ? null : text,
@@ -93,14 +106,16 @@ function assistantMessage(parts: readonly Part[], at: string, refuse: Refuse): J
   });
 }
 
-function contentOf(parts: readonly Part[], at: string, refuse: Refuse): string | Json[] {
+function contentOf({ message, index, losses }: Placed): string | Json[] {
   // Several texts stay several: the order and number of system blocks mean something to prompt caches.
+  const parts = message.parts.filter((part) => part.type !== 'tool_result');
   const [only] = parts;
   if (parts.length <= 1 && (only === undefined || only.type === 'text')) return only?.text ?? '';
   const content: Json[] = [];
-  for (const [j, part] of parts.entries()) {
+  for (const [at, part] of message.parts.entries()) {
+    if (part.type === 'tool_result') continue;
     const wire = contentPart(part);
-    if (wire === undefined) refuse(`${at}.content[${j}]`);
+    if (wire === undefined) losses.part(message, index, at);
     else content.push(wire);
   }
   return content;

@@ -35,6 +35,8 @@ export interface Lookup {
 /** The best that a look-up found; its score is the neighbourhood's where others had a voice. */
 interface Best extends Judged {
   readonly lookup: Lookup | undefined;
+  /** No neighbour's answer could be compared with it. */
+  readonly alone: boolean;
 }
 
 /**
@@ -80,13 +82,15 @@ export class Stream {
     const run = this.#replay(
       seed,
       (best, wrong) => {
-        const verbatim = best.score >= 0.99;
-        const hit = verbatim || best.score >= controller.threshold;
-        controller.saw(best.score, verbatim);
-        if (!hit) controller.label(best.score, verbatim, wrong);
+        const { score, alone } = best;
+        const verbatim = score >= 0.99;
+        const sighting = { score, verbatim, alone };
+        const hit = verbatim || score >= controller.thresholdFor(sighting);
+        controller.saw(sighting);
+        if (!hit) controller.label(sighting, wrong);
         else if (random() < controller.shadowChance(verbatim)) {
           shadowChecks++;
-          controller.label(best.score, verbatim, wrong);
+          controller.label(sighting, wrong);
         }
         return hit;
       },
@@ -152,23 +156,24 @@ export class Stream {
     for (const { at, cosine } of this.#neighbours[i] ?? []) {
       if (stored[at] !== 1) continue;
       const judged = this.#judge(i, at, cosine);
-      if (by === 'cosine') return { ...judged, lookup: undefined };
+      if (by === 'cosine') return { ...judged, lookup: undefined, alone: true };
       if (++seen > NEIGHBOURS) break;
       if (!judged.vetoed) near.push(judged);
     }
     near.sort((p, q) => q.score - p.score);
     const [nearest] = near;
     if (nearest === undefined) return undefined;
-    const alone = { ...nearest, lookup: undefined };
-    if (by === 'pairs' || nearest.score >= 0.99 || nearest.score < HOPELESS) return alone;
+    if (by === 'pairs' || nearest.score >= 0.99 || nearest.score < HOPELESS) {
+      return { ...nearest, lookup: undefined, alone: true };
+    }
     const audible = near.filter(({ score }) => score >= AUDIBLE);
     const scores = audible.map(({ score }) => score);
     const agreement = (one: number, other: number): Agreement =>
       this.#sameAnswer(audible[one]?.at ?? -1, audible[other]?.at ?? -1) ? 'same' : 'different';
-    const { at, score } = corroborate(scores, agreement);
+    const { at, score, alone } = corroborate(scores, agreement);
     const chosen = audible[at] ?? nearest;
     const lookup = { scores, at, agreement, wrong: !this.#sameAnswer(i, chosen.at) };
-    return { ...chosen, score, lookup };
+    return { ...chosen, score, lookup, alone };
   }
 
   #judge(i: number, at: number, cosine: number): Judged {

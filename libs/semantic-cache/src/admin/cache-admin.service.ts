@@ -56,9 +56,7 @@ export class CacheAdminService {
       });
     }
     const { candidate, question, key } = hit;
-    if (candidate !== undefined) {
-      this.checks.controller.label(candidate.score, candidate.verbatim, !correct);
-    }
+    if (candidate !== undefined) this.checks.controller.label(candidate, !correct);
     if (correct) return { evicted: 0 };
     await this.storage.evict(key);
     await this.channel.tell({ key });

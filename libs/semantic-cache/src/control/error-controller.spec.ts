@@ -1,17 +1,31 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { seeded } from '../../testing/seeded.js';
-import { CLOSED, ErrorController } from './error-controller.js';
+import { CLOSED, ErrorController, type Sighting } from './error-controller.js';
 
 const SETTINGS = { start: 0.95, target: 0.02, shadowRate: 0.01 };
 const make = (changes: Partial<typeof SETTINGS> = {}): ErrorController =>
   new ErrorController({ ...SETTINGS, ...changes });
 
+/** A candidate that neighbours speak for, unless said otherwise. */
+const of = (score: number, changes: Partial<Sighting> = {}): Sighting => ({
+  score,
+  verbatim: false,
+  alone: false,
+  ...changes,
+});
+
 /** Traffic of one score, all of it checked. */
-function feed(controller: ErrorController, score: number, checks: number, wrong: number): void {
+function feed(
+  controller: ErrorController,
+  score: number,
+  checks: number,
+  wrong: number,
+  changes: Partial<Sighting> = {},
+): void {
   for (let i = 0; i < checks; i++) {
-    controller.saw(score, false);
-    controller.label(score, false, i < wrong);
+    controller.saw(of(score, changes));
+    controller.label(of(score, changes), i < wrong);
   }
 }
 
@@ -35,7 +49,7 @@ describe('ErrorController', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(score, fc.boolean()), { maxLength: 300 }), (seen) => {
         const controller = make();
-        for (const [value, verbatim] of seen) controller.saw(value, verbatim);
+        for (const [value, verbatim] of seen) controller.saw(of(value, { verbatim }));
         expect(controller.threshold).toBe(0.95);
       }),
     );
@@ -75,6 +89,43 @@ describe('ErrorController', () => {
     expect(controller.threshold).toBe(CLOSED);
     feed(controller, 0.97, 400, 0);
     expect(controller.threshold).toBe(0.95);
+  });
+
+  it('asks more of a candidate alone while on loan, and the same of all once there is proof', () => {
+    const controller = make();
+    const alone = { alone: true };
+    expect(controller.thresholdFor(alone)).toBe(0.965);
+    expect(controller.thresholdFor({ alone: false })).toBe(0.95);
+    feed(controller, 0.955, 200, 0, alone);
+    feed(controller, 0.97, 200, 0, alone);
+    feed(controller, 0.985, 200, 0, alone);
+    expect(controller.report().state).toBe('open');
+    expect(controller.thresholdFor(alone)).toBe(controller.threshold);
+  });
+
+  it('lets the operator vouch for a lower start than the calibration has', () => {
+    expect(make({ start: 0.8 }).thresholdFor({ alone: true })).toBe(0.8);
+    expect(make({ start: 0.98 }).thresholdFor({ alone: true })).toBe(0.98);
+    for (const target of [0.05, 1]) {
+      expect(make({ target }).thresholdFor({ alone: true })).toBe(0.95);
+    }
+  });
+
+  it('calls the loan for what was served on it, not for candidates that were held back', () => {
+    const controller = make();
+    feed(controller, 0.955, 20, 10, { alone: true });
+    expect(controller.report().state).toBe('learning');
+    feed(controller, 0.97, 3, 3, { alone: true });
+    expect(controller.threshold).toBe(CLOSED);
+  });
+
+  it('remembers over a restart what was lent', () => {
+    const before = make();
+    feed(before, 0.97, 2, 2);
+    const after = make();
+    after.restore(JSON.parse(JSON.stringify(before.save())));
+    feed(after, 0.97, 1, 1);
+    expect(after.threshold).toBe(CLOSED);
   });
 
   it('opens above the start where only the best scores keep the target', () => {
@@ -118,11 +169,11 @@ describe('ErrorController', () => {
         feed(controller, 0.96, 3, 3);
         for (let n = 0; n < 600; n++) {
           const score = 0.5 + random() * 0.489;
-          controller.saw(score, false);
+          controller.saw(of(score));
           const hit = score >= controller.threshold;
           if (hit) opened++;
           if (hit) break;
-          controller.label(score, false, random() < target * 1.05);
+          controller.label(of(score), random() < target * 1.05);
         }
       }
       expect(opened).toBeLessThanOrEqual(streams / 20);
@@ -139,8 +190,8 @@ describe('ErrorController', () => {
   it('counts verbatim repeats apart: they must not vouch for others', () => {
     const controller = make();
     for (let i = 0; i < 500; i++) {
-      controller.saw(1, true);
-      controller.label(1, true, false);
+      controller.saw(of(1, { verbatim: true }));
+      controller.label(of(1, { verbatim: true }), false);
     }
     expect(controller.threshold).toBe(0.95);
     expect(controller.report().checks).toBe(500);
@@ -169,7 +220,7 @@ describe('ErrorController', () => {
     const before = make();
     for (const score of [0.955, 0.97, 0.985]) feed(before, score, 200, 0);
     expect(before.report().state).toBe('open');
-    before.label(1, true, true);
+    before.label(of(1, { verbatim: true }), true);
     const after = make();
     after.restore(JSON.parse(JSON.stringify(before.save())));
     expect(after.report()).toEqual(before.report());
@@ -192,8 +243,8 @@ describe('ErrorController', () => {
 
   it('ignores scores that no threshold admits', () => {
     const controller = make();
-    controller.saw(0.3, false);
-    controller.label(NaN, false, true);
+    controller.saw(of(0.3));
+    controller.label(of(NaN), true);
     expect(controller.save()).toEqual(make().save());
   });
 });

@@ -16,10 +16,20 @@ interface Bin {
   wrong: number;
 }
 
+/** What is known of a candidate when it is found. */
+export interface Sighting {
+  readonly score: number;
+  readonly verbatim: boolean;
+  /** No other stored answer could be compared with its own: the score is of the two questions alone. */
+  readonly alone: boolean;
+}
+
 /** What survives a restart. */
 export interface ControllerState {
   readonly version: 2;
   readonly bins: readonly Stratum[];
+  /** Of the hits on loan; absent in what older versions saved. */
+  readonly lent?: Omit<Stratum, 'traffic'>;
   readonly verbatim: Stratum;
   readonly proven: readonly boolean[];
   readonly loan: boolean;
@@ -43,6 +53,11 @@ const ROUNDING = 1e-9;
 const ALPHA = 0.05;
 /** Under a lower target the committed calibration proves nothing: then a new deployment starts closed. */
 export const CALIBRATED_TARGET = 0.02;
+/** Where the calibration was made. */
+const CALIBRATED_START = 0.95;
+/** There, candidates alone keep this target; under a lower one they keep theirs from {@link ALONE} on. */
+const ALONE_TARGET = 0.05;
+const ALONE = 0.965;
 /** Wrong answers beyond what the target allows, after which the loan is called. */
 const OVERDRAFT = 2;
 /** The lowest bin of an open range must have shown so much of itself. */
@@ -61,8 +76,9 @@ export const CLOSED = 1.01;
  * instead. What is open closes when its labels show the target or more.
  *
  * A new deployment has no labels. It starts at `start` on a loan: the verifier's calibration, committed with it, says
- * that such scores keep the target. The loan ends with the first proof, and is called as soon as the checked hits hold
- * more wrong answers than the target allows by {@link OVERDRAFT}: then only proof opens.
+ * that such scores keep the target; those of candidates alone do so from a higher one on. The loan ends with the first proof,
+ * and is called as soon as the checked hits on it hold more wrong answers than the target allows by {@link OVERDRAFT}: then
+ * only proof opens. Under a lower start than the calibration's, the operator vouches.
  *
  * Verbatim repeats are counted apart: they need no evidence, and must not vouch for others.
  */
@@ -71,6 +87,7 @@ export class ErrorController {
   #verbatim: Bin = { traffic: 0, checked: 0, wrong: 0 };
   #proven: boolean[] = EDGES.map(() => false);
   #loan: boolean;
+  #lent = { checked: 0, wrong: 0 };
   #threshold: number;
 
   constructor(private settings: ControllerSettings) {
@@ -86,25 +103,37 @@ export class ErrorController {
     this.#threshold = this.#choose();
   }
 
-  /** A candidate with this score was found, served or not. */
-  saw(score: number, verbatim: boolean): void {
+  /** A candidate was found, served or not. */
+  saw({ score, verbatim }: Sighting): void {
     const bin = verbatim ? this.#verbatim : this.#bin(score);
     if (bin !== undefined) bin.traffic++;
   }
 
   /** A fresh answer was compared with the candidate's. About 0.2 ms: not for the request path. */
-  label(score: number, verbatim: boolean, wrong: boolean): void {
+  label(sighting: Sighting, wrong: boolean): void {
+    const { score, verbatim } = sighting;
     const bin = verbatim ? this.#verbatim : this.#bin(score);
     if (bin === undefined) return;
     bin.checked++;
     if (wrong) bin.wrong++;
+    if (this.#loan && !verbatim && score >= this.thresholdFor(sighting) - ROUNDING) {
+      this.#lent.checked++;
+      if (wrong) this.#lent.wrong++;
+    }
     if (bin.checked > FADE_AT) this.#fade();
     this.#threshold = this.#choose();
   }
 
-  /** Scores from here on are served. */
+  /** Scores from here on are served, of candidates whose neighbours have a say. */
   get threshold(): number {
     return this.#threshold;
+  }
+
+  /** The score from which on this candidate is served. */
+  thresholdFor({ alone }: Pick<Sighting, 'alone'>): number {
+    const { start, target } = this.settings;
+    const strict = this.#loan && target < ALONE_TARGET && start >= CALIBRATED_START;
+    return alone && strict ? Math.max(ALONE, this.#threshold) : this.#threshold;
   }
 
   /**
@@ -137,6 +166,7 @@ export class ErrorController {
       verbatim: { ...this.#verbatim },
       proven: [...this.#proven],
       loan: this.#loan,
+      lent: { ...this.#lent },
     };
   }
 
@@ -149,6 +179,7 @@ export class ErrorController {
     this.#verbatim = { ...saved.verbatim };
     this.#proven = [...saved.proven];
     this.#loan = saved.loan === true && this.settings.target >= CALIBRATED_TARGET;
+    this.#lent = { checked: 0, wrong: 0, ...saved.lent };
     this.#threshold = this.#choose();
   }
 
@@ -184,9 +215,7 @@ export class ErrorController {
   }
 
   #overdrawn(): boolean {
-    const bins = this.#bins.slice(this.#anchor);
-    const checked = bins.reduce((sum, bin) => sum + bin.checked, 0);
-    const wrong = bins.reduce((sum, bin) => sum + bin.wrong, 0);
+    const { checked, wrong } = this.#lent;
     return wrong > OVERDRAFT + this.settings.target * checked;
   }
 

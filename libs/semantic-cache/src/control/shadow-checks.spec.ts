@@ -85,7 +85,7 @@ describe('shadow checks', () => {
     const slow = () => new Promise<string>((resolve) => free.push(() => resolve(STORED)));
     const { world, asked } = await worldOf({}, { fresh: slow });
     const question = ask(REWORDED, uncached);
-    const found = { id: 'x', score: 0.96, verbatim: false };
+    const found = { id: 'x', score: 0.96, verbatim: false, alone: false };
     const stored = { message: answer(STORED), costMicroUsd: 0, storedAt: 0, expiresAt: 1 };
     for (let i = 0; i < 12; i++) world.checks.served(question, { ...found, answer: stored });
     while (asked.fresh < 8) await new Promise((resolve) => setImmediate(resolve));

@@ -43,13 +43,13 @@ export class ShadowChecks {
   admits(candidate: Candidate, asked: number | undefined): boolean {
     const configured = this.config.current.sluice.cache.semantic.threshold;
     if (candidate.verbatim) return candidate.score >= Math.max(configured, asked ?? 0);
-    const threshold = this.controller.threshold;
+    const threshold = this.controller.thresholdFor(candidate);
     return threshold < CLOSED && candidate.score >= Math.max(threshold, asked ?? 0);
   }
 
   /** A candidate was served: perhaps ask anew and compare. */
   served(call: ChatCall, candidate: Candidate): void {
-    this.controller.saw(candidate.score, candidate.verbatim);
+    this.controller.saw(candidate);
     const { fresh } = this.bindings;
     if (fresh === undefined || this.#running >= MAX_RUNNING) return;
     if (this.chance.next() >= this.controller.shadowChance(candidate.verbatim)) return;
@@ -66,7 +66,7 @@ export class ShadowChecks {
 
   /** A candidate was found and not served, and this is the answer the caller got instead: a label for nothing. */
   missed(call: ChatCall, candidate: Candidate, answer: ChatMessage): void {
-    this.controller.saw(candidate.score, candidate.verbatim);
+    this.controller.saw(candidate);
     this.deferred.run('cache label', () => this.#compare(call, candidate, answer));
   }
 
@@ -74,7 +74,7 @@ export class ShadowChecks {
     let result = compareAnswers(candidate.answer.message, fresh);
     if (result === 'unknown') result = await this.#judged(call, candidate, fresh);
     if (result !== 'unknown') {
-      this.controller.label(candidate.score, candidate.verbatim, result === 'different');
+      this.controller.label(candidate, result === 'different');
     }
     this.metrics.check(result, this.controller.report().mean);
   }

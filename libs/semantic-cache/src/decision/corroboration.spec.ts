@@ -14,7 +14,7 @@ const among = (neighbours: readonly (readonly [number, string])[]) =>
 
 describe('corroborate', () => {
   it('leaves a neighbour that is alone its own score', () => {
-    expect(among([[0.93, 'blue']])).toEqual({ at: 0, score: 0.93 });
+    expect(among([[0.93, 'blue']])).toEqual({ at: 0, score: 0.93, alone: true });
   });
 
   it('leaves it its score, too, where answers cannot be compared', () => {
@@ -24,7 +24,7 @@ describe('corroborate', () => {
         [0.9, 'blue'],
         [0.9, '?'],
       ]),
-    ).toEqual({ at: 0, score: 0.93 });
+    ).toEqual({ at: 0, score: 0.93, alone: true });
   });
 
   it('is surer the more neighbours answer the same', () => {

@@ -7,6 +7,8 @@ export interface Corroborated {
   /** Index of the neighbour whose answer the others speak for most. */
   readonly at: number;
   readonly score: number;
+  /** Nobody spoke for or against it: the score is its pair's. */
+  readonly alone: boolean;
 }
 
 /** What a neighbourhood says beside the pair itself; the order is that of the trained weights. */
@@ -54,10 +56,10 @@ export function corroborate(
   });
   const at = best?.at ?? 0;
   const features = neighbourhood(scores, at, agreement);
-  if (features === undefined) return { at, score: scores[at] ?? 0 };
+  if (features === undefined) return { at, score: scores[at] ?? 0, alone: true };
   let odds = logOdds(scores[at] ?? 0);
   features.forEach((value, i) => (odds += value * (CORROBORATION_WEIGHTS[i] ?? 0)));
-  return { at, score: Math.min(SUREST, 1 / (1 + Math.exp(-odds))) };
+  return { at, score: Math.min(SUREST, 1 / (1 + Math.exp(-odds))), alone: false };
 }
 
 /** Of a pair's score: where the neighbourhood's say is added. */

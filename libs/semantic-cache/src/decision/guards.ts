@@ -1,5 +1,5 @@
 import { areAntonyms, areContrasts, areSynonyms } from './lexicon.js';
-import type { Reading } from './reading.js';
+import { NEGATIONS, type Reading } from './reading.js';
 import { stemOf } from './words.js';
 
 export type Veto =
@@ -31,7 +31,9 @@ export function vetoes(a: Reading, b: Reading): Veto[] {
   if (turnsRound(a, b, onlyA, onlyB)) found.push('negation');
   if (contrast(onlyA, onlyB)) found.push('contrast');
   if (aspect(a) !== aspect(b)) found.push('aspect');
-  if (connective(a) * connective(b) < 0) found.push('connective');
+  if (connective(a) * connective(b) < 0 || choiceDropped(a, b, onlyA, onlyB)) {
+    found.push('connective');
+  }
   if (rolesSwapped(a, b)) found.push('role');
   return found;
 }
@@ -89,6 +91,8 @@ function turnsRound(
   for (const x of onlyA) {
     for (const y of onlyB) {
       if (taken.has(y) || !areAntonyms(x, y)) continue;
+      // "with" and "without": counted as a negation already.
+      if (NEGATIONS.has(x) || NEGATIONS.has(y)) continue;
       // "fee" may be a synonym of "charge" and "free" an antonym of it: kinder reading first.
       if (areSynonyms(x, y)) continue;
       taken.add(y);
@@ -106,6 +110,8 @@ function contrast(onlyA: readonly string[], onlyB: readonly string[]): boolean {
 /** Being, becoming and having been are different questions. */
 function aspect(of: Reading): string {
   const text = of.tokens.join(' ');
+  // Who is the champion is not who was; elsewhere the past is often told in the present.
+  if (/^who was\b/.test(text)) return 'past';
   if (/\b(?:is|are|am) \w+(?: \w+)? becoming\b|\bbecoming an?\b/.test(text)) return 'becoming';
   if (/\bused? to be\b|\bformer(?:ly)?\b|\bwere you an?\b/.test(text)) return 'former';
   if (/\bsimultaneously\b|\bat the same time\b/.test(text)) return 'both';
@@ -119,12 +125,29 @@ function connective(of: Reading): number {
   return and === or ? 0 : and ? 1 : -1;
 }
 
+/** "Tea or coffee?" against "coffee?": one offers an alternative that the other does not name. */
+function choiceDropped(
+  a: Reading,
+  b: Reading,
+  onlyA: readonly string[],
+  onlyB: readonly string[],
+): boolean {
+  const alternatives = (of: Reading, only: readonly string[]): boolean =>
+    of.tokens.some((token, i) => {
+      if (token !== 'or') return false;
+      const named = new Set(of.stems.slice(Math.max(0, i - 2), i + 3));
+      return only.some((stem) => stem !== 'or' && named.has(stem) && of.content.includes(stem));
+    });
+  const offers = a.vocabulary.has('or');
+  if (offers === b.vocabulary.has('or')) return false;
+  return offers ? alternatives(a, onlyA) : alternatives(b, onlyB);
+}
+
 const SYMMETRIC = new Set(
   'friend acquaintance married marry marri neighbor neighbour sibling cousin similar same equal related relat near close colleague roommate differ difference distinction versus vs between compar compare comparison date dating alike twin together meet rival'
     .split(' ')
     .map(stemOf),
 );
-const COMPARES = new Set(['than']);
 
 /**
  * The same words in another order may swap who does what to whom. Looks only at texts of the same content:
@@ -135,11 +158,10 @@ function rolesSwapped(a: Reading, b: Reading): boolean {
   const right = roles(b);
   if (left.length < 2 || left.length > 12 || left.length !== right.length) return false;
   if ([...left].sort().join(' ') !== [...right].sort().join(' ')) return false;
-  if ([...a.vocabulary, ...b.vocabulary].some((w) => SYMMETRIC.has(w) || COMPARES.has(w))) {
-    return false;
-  }
+  if ([...a.vocabulary, ...b.vocabulary].some((w) => SYMMETRIC.has(w))) return false;
   // "the pin of my card" and "my card pin" turn the words, not the roles.
   if (a.vocabulary.has('of') !== b.vocabulary.has('of')) return false;
+  if (asksForObject(a) !== asksForObject(b)) return true;
   if (a.passive !== b.passive) {
     // Who acts stands before the verb in the one and after "by" in the other.
     const active = a.passive ? right : left;
@@ -149,6 +171,11 @@ function rolesSwapped(a: Reading, b: Reading): boolean {
   return (
     exchanged(left, right) && !joinedPairsOnly(a, left, right) && !joinedPairsOnly(b, right, left)
   );
+}
+
+/** "Who did Brazil beat?" against "Who beat Brazil?" */
+function asksForObject(of: Reading): boolean {
+  return /^who(?:m)? (?:did|does|do)$/.test(of.tokens.slice(0, 2).join(' '));
 }
 
 /** True when two stretches of the same length change places and all else stays: x … y against y … x. */

@@ -319,6 +319,7 @@ const CONTRASTS = groups(`
   celsius fahrenheit kelvin
   second minute hour day week month year decade century
   million billion trillion thousand
+  plus minus times
   am pm
   address phone email ssn birthday name
   arm leg head foot knee hip heel elbow shoulder wrist ankle neck finger thumb toe hand thigh chest bone nose ear eye

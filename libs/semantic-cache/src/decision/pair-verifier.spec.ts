@@ -77,6 +77,23 @@ describe('judge', () => {
     expect(judge('what is a lock', 'What is a latch?', 0.9, 'lexical').verbatim).toBe(false);
   });
 
+  it.each([
+    ['How do I reset my password?', 'How can I reset my password?'],
+    ['How to reset my password', 'Please, how would I reset my password?'],
+    ['What is the capital of France?', 'Tell me the capital of France'],
+    ['Could you explain gravity?', 'explain gravity'],
+  ])('calls %j and %j one question in other manners', (a, b) => {
+    expect(judge(a, b, 0.9, 'lexical').verbatim).toBe(true);
+  });
+
+  it.each([
+    ['How do I reset my password?', 'Should I reset my password?'],
+    ['How do I reset my password?', 'How do you know my password?'],
+    ['Tell me the capital of France', 'Tell me of the capital of France'],
+  ])('does not take a change of what is asked for manners: %j, %j', (a, b) => {
+    expect(judge(a, b, 0.9, 'lexical').verbatim).toBe(false);
+  });
+
   it('reads a text once', () => {
     expect(readingOf('a text')).toBe(readingOf('a text'));
   });

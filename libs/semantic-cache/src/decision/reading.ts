@@ -48,10 +48,23 @@ const NUMBER_WORDS: ReadonlyMap<string, string> = new Map(
       ['dozen', '12'],
     ]),
 );
-const NEGATIONS = new Set(
+export const NEGATIONS: ReadonlySet<string> = new Set(
   'not no never without none neither nor nobody nothing nowhere except unless excluding hardly lack'.split(
     ' ',
   ),
+);
+/** Of other languages: words that mean something else in English count only where the language is known. */
+const FOREIGN_NEGATIONS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  (
+    [
+      ['de', 'nicht kein keine keinen keinem keiner nie niemals niemand nichts ohne'],
+      ['fr', 'pas jamais sans aucun aucune rien personne ni'],
+      ['es', 'nunca jamás sin ningún ninguna ninguno nada nadie ni tampoco'],
+      ['it', 'non mai senza nessun nessuno nessuna niente nulla né'],
+      ['pt', 'não nunca jamais sem nenhum nenhuma nada ninguém nem'],
+      ['nl', 'niet geen nooit niemand niets zonder'],
+    ] as const
+  ).map(([code, words]) => [code, new Set(words.split(' '))]),
 );
 const FORMATS: readonly (readonly [string, RegExp])[] = [
   ['json', /\bjson\b/i],
@@ -131,6 +144,8 @@ export function read(text: string): Reading {
   const content: string[] = [];
   const bare: string[] = [];
   const numbers = new Set<string>();
+  const language = languageOf(plain, tokens);
+  const foreign = FOREIGN_NEGATIONS.get(language);
   let negations = 0;
   tokens.forEach((token, i) => {
     const stem = stems[i] ?? token;
@@ -138,7 +153,7 @@ export function read(text: string): Reading {
       bare.push(token);
       if (!FUNCTION_WORDS.has(token) && !NEGATIONS.has(token)) content.push(stem);
     }
-    if (NEGATIONS.has(token)) negations++;
+    if (NEGATIONS.has(token) || foreign?.has(token) === true) negations++;
     const spelled = NUMBER_WORDS.get(token);
     if (spelled !== undefined) numbers.add(spelled);
     else if (/\p{N}/u.test(token)) numbers.add(numeral(token));
@@ -158,7 +173,7 @@ export function read(text: string): Reading {
     ),
     identifiers: new Set([...plain.matchAll(IDENTIFIER)].map((m) => (m[1] ?? m[0]).trim())),
     negations,
-    language: languageOf(plain, tokens),
+    language,
     formats: new Set(FORMATS.filter(([, pattern]) => pattern.test(plain)).map(([name]) => name)),
     passive: /\bby\b/i.test(plain) && BE.test(plain),
     questionWord: (QUESTION.exec(plain)?.[0] ?? '').toLowerCase(),
@@ -169,12 +184,14 @@ export function read(text: string): Reading {
 /** Phrases of manners that frame a request and change nothing. */
 function withoutManners(bare: string): string {
   return bare
+    .replace(/^(?:(?:can|could|would|will) you )?(?:tell|give) me (?=(?:the|an?) )/, 'what is ')
     .replace(
       /^(?:(?:can|could|would|will) you(?: (?:tell|explain|show|give) (?:to )?me)?|tell me|i (?:would|want|need) (?:like )?to know|do you know|i (?:was|am) wondering|give me) /,
       '',
     )
     .replace(/ (?:in advance|for me|if you can|if possible)$/, '')
-    .replace(/^(?:what is|what are) /, 'what is ');
+    .replace(/^(?:what is|what are) /, 'what is ')
+    .replace(/^how (?:(?:do|does|can|could|would) (?:i|we|you|one)|to) /, 'how to ');
 }
 
 /** `$5,000` and `5000` are one number; the unit sticks to it when it is written to it. */

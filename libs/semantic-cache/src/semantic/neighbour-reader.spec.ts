@@ -82,6 +82,22 @@ describe('NeighbourReader', () => {
     expect(faults.length).toBeGreaterThan(0);
   });
 
+  it('knows which candidates nobody speaks for', async () => {
+    const near = await stored(RESET, APP);
+    const company = await stored('How to reset my card pin', APP);
+    const found = async (matches: readonly VectorMatch[]) =>
+      (await reader.read(ask(ASKED), matches, 'lexical')).candidate;
+    expect(await found([near])).toMatchObject({ alone: true });
+    expect(await found([near, company])).toMatchObject({ alone: false });
+  });
+
+  it('does not believe a similarity that no two texts can have', async () => {
+    const near = await stored(RESET, APP);
+    faults.length = 0;
+    expect(await score([{ ...near, similarity: 1e6 }])).toBe(0);
+    expect(faults).toHaveLength(1);
+  });
+
   it('finds nothing among the expired, the far and the unreadable', async () => {
     const near = await stored(RESET, APP);
     const useless = [

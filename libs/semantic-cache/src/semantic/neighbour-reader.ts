@@ -16,6 +16,8 @@ export interface Candidate {
   readonly answer: CachedAnswer;
   readonly score: number;
   readonly verbatim: boolean;
+  /** No neighbour's answer could be compared with this one: nothing but the pair of questions speaks for it. */
+  readonly alone: boolean;
 }
 
 export interface SemanticFinding {
@@ -38,6 +40,8 @@ interface Neighbour {
   readonly verbatim: boolean;
 }
 
+/** A store that finds texts more alike than this does not know what a cosine is. */
+const MOST_ALIKE = 1.001;
 /** Below this similarity nothing is worth reading. */
 const WORTH_READING = 0.3;
 /** A refused near match is worth telling about only when it was near. */
@@ -64,6 +68,10 @@ export class NeighbourReader {
     const neighbours: Neighbour[] = [];
     for (const match of matches) {
       if (!(match.similarity >= WORTH_READING)) continue;
+      if (match.similarity > MOST_ALIKE) {
+        this.parts.onFault(new RangeError(`a cosine of ${match.similarity}`));
+        continue;
+      }
       if (match.expiresAt <= this.parts.clock.now()) continue;
       const text = await this.#readable(match.id, match.text);
       if (text === undefined) continue;
@@ -83,11 +91,11 @@ export class NeighbourReader {
     if (nearest === undefined) return undefined;
     const audible = byScore.filter(({ score }) => score >= AUDIBLE);
     if (nearest.verbatim || nearest.score < HOPELESS || audible.length === 1) {
-      return this.#candidate(nearest, nearest.score);
+      return this.#candidate(nearest, nearest.score, true);
     }
     const heard = await this.#hear(audible);
     if (heard.length === 0) return undefined;
-    const { at, score } = corroborate(
+    const { at, score, alone } = corroborate(
       heard.map(({ neighbour }) => neighbour.score),
       (one, other) => {
         const [a, b] = [heard[one]?.facts, heard[other]?.facts];
@@ -95,7 +103,7 @@ export class NeighbourReader {
       },
     );
     const chosen = heard[at]?.neighbour;
-    return chosen === undefined ? undefined : this.#candidate(chosen, score);
+    return chosen === undefined ? undefined : this.#candidate(chosen, score, alone);
   }
 
   /** What each answers; a neighbour whose answer cannot be read has none. */
@@ -126,10 +134,14 @@ export class NeighbourReader {
     return facts;
   }
 
-  async #candidate({ match, verbatim }: Neighbour, score: number): Promise<Candidate | undefined> {
+  async #candidate(
+    { match, verbatim }: Neighbour,
+    score: number,
+    alone: boolean,
+  ): Promise<Candidate | undefined> {
     const text = await this.#readable(match.id, match.answer);
     if (text === undefined) return undefined;
-    return { id: match.id, answer: answerFromText(text), score, verbatim };
+    return { id: match.id, answer: answerFromText(text), score, verbatim, alone };
   }
 
   /** Undefined for what was sealed under another key, or torn: the neighbours can still be read. */

@@ -264,7 +264,15 @@ describe('a gateway that browsers of one origin may call', () => {
     const answer = await fetch(`${open.url}/v1/models`, { headers: origin });
     expect(answer.status).toBe(200);
     expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example');
-    expect(answer.headers.get('access-control-expose-headers')).toContain('x-sluice-cost-usd');
+    const exposed = answer.headers.get('access-control-expose-headers');
+    for (const name of [
+      'x-sluice-cost-usd',
+      'x-ratelimit-remaining-tokens',
+      'anthropic-ratelimit-requests-remaining',
+      'anthropic-ratelimit-tokens-reset',
+    ]) {
+      expect(exposed).toContain(name);
+    }
   });
 
   it('shows nothing to another origin', async () => {

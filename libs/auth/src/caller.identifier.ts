@@ -22,7 +22,8 @@ export interface IdentitySource extends CredentialSource {
 /** Whoever holds the key of `SLUICE_ADMIN_KEY` or `admin.key`. */
 const OPERATOR: Caller = Object.freeze({
   tenant: 'default',
-  id: 'admin',
+  // Nobody else's: a key's owner or a token's subject cannot begin so.
+  id: 'sluice:admin',
   kind: 'key',
   tier: 'admin',
   scopes: Object.freeze([ADMIN_SCOPE]),

@@ -3,11 +3,11 @@ import { z } from 'zod';
 const PRINTABLE = /^\P{C}+$/u;
 const printable = z.string().regex(PRINTABLE, { error: 'expected printable characters' });
 
-/** A caller's id: a key's owner or a token's subject. `ip:` is kept for callers without a key. */
+/** A caller's id: a key's owner or a token's subject. `ip:` is kept for callers without a key, `sluice:` for the operator and the gateway's own work. */
 export const callerId = printable
   .min(1)
   .max(256)
-  .refine((id) => !id.startsWith('ip:'), { error: 'may not start with ip:' });
+  .refine((id) => !/^(ip|sluice):/.test(id), { error: 'may not start with ip: or sluice:' });
 
 export const tenantName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
   error: 'expected letters, digits and . _ - (at most 64 characters)',

@@ -28,7 +28,7 @@ export function isOperator(caller: Caller): boolean {
 /** Identity of work the gateway does on its own account: warming, shadow checks, probes. */
 export const SYSTEM_CALLER: Caller = Object.freeze({
   tenant: 'default',
-  id: 'system',
+  id: 'sluice:system',
   kind: 'system',
   tier: 'admin',
   scopes: Object.freeze([ADMIN_SCOPE]),

@@ -35,6 +35,9 @@ const EXPOSED_HEADERS = [
   'x-request-id',
   'x-should-retry',
   ...['', '-requests', '-tokens'].flatMap(windows),
+  ...['requests', 'tokens'].flatMap((of) =>
+    ['limit', 'remaining', 'reset'].map((field) => `anthropic-ratelimit-${of}-${field}`),
+  ),
   ...[
     'cache',
     'config',

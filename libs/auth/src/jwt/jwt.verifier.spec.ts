@@ -85,6 +85,13 @@ describe('JwtVerifier', () => {
     });
   });
 
+  it('lets nobody be the operator, or an address, by calling himself so', async () => {
+    const { refusal } = verifierOf();
+    for (const sub of ['sluice:admin', 'ip:192.0.2.1']) {
+      expect(await refusal(await sign({ ...CLAIMS, sub }))).toMatch(/^unauthorized: .*"sub"/);
+    }
+  });
+
   it('accepts RS256 and ES256 by the keys of the JWKS, fetched once', async () => {
     const { verify } = verifierOf({ jwksUrl });
     fetched = 0;

@@ -149,7 +149,9 @@ names of the lost fields in the header \`x-sluice-dropped\`.
 
 **Left out** without a word is only what does not change the answer that was asked for: cache markers at providers that
 cache by themselves, signed reasoning at a provider that did not sign it, the end user's id, and for tools of MCP
-servers the settings of a sampler that they do not have.
+servers the settings of a sampler that they do not have. Claude cannot think where it must call a tool, nor within a budget
+where the client could not send back the thoughts of the turn that called the tools: there it answers without, and
+\`x-sluice-dropped\` says so.
 
 **Errors** come in the caller's dialect, with the upstream's own wording where it speaks the same one. An upstream's 5xx is
 a 502 here (529 stays 529 on Anthropic's routes, a timeout is a 504): SDKs raise the same class and repeat the call as often

@@ -7,16 +7,17 @@ import type { DialectName } from '@sluice/kernel';
 import { callOf, target } from './world.js';
 
 type Body = Record<string, any>;
+type Upstream = 'own' | 'copy' | 'claude' | 'gemini' | 'bedrock';
 
 /** One request in the words of each kind of upstream. */
-function told(dialect: DialectName, body: Body) {
+function told(dialect: DialectName, body: Body): Record<Upstream, Body> {
   const call = callOf(dialect, body);
   return {
-    own: completionBody(call, target('gpt'), true) as Body,
-    copy: completionBody(call, target('open-model'), false) as Body,
-    claude: messagesBody(call, target('claude-haiku-4-5')) as Body,
-    gemini: contentBody(call, target('gemini')) as Body,
-    bedrock: converseInput(call, target('anthropic.claude')) as Body,
+    own: completionBody(call, target('gpt'), true),
+    copy: completionBody(call, target('open-model'), false),
+    claude: messagesBody(call, target('claude-haiku-4-5')),
+    gemini: contentBody(call, target('gemini')),
+    bedrock: converseInput(call, target('anthropic.claude')),
   };
 }
 
@@ -158,6 +159,77 @@ describe('strange but legal Chat Completions requests', () => {
       expect(said.gemini.generationConfig).toEqual({ maxOutputTokens: 7 });
       expect(said.bedrock.inferenceConfig).toEqual({ maxTokens: 7 });
     }
+  });
+});
+
+describe('a word of effort for Claude', () => {
+  const asked = { messages: [hi], reasoning_effort: 'high', tools };
+  const answered = (assistant: Body) => ({
+    ...asked,
+    messages: [
+      hi,
+      { role: 'assistant', content: null, tool_calls: [called('a')], ...assistant },
+      { role: 'tool', tool_call_id: 'a', content: 'cold' },
+    ],
+  });
+  /** What is asked of Claude by a budget, by effort alone, and at Bedrock; and which wishes were not passed on. */
+  const thoughts = (body: Body, unsupported: 'refuse' | 'drop' = 'refuse') => {
+    const call = callOf('openai-chat', body, { unsupported });
+    const budgeted = messagesBody(call, target('claude-sonnet-4-5'));
+    const adaptive = messagesBody(call, target('claude-opus-4-7'));
+    const bedrock = converseInput(call, target('anthropic.claude')) as Body;
+    return {
+      budgeted: budgeted.thinking,
+      adaptive: adaptive.thinking,
+      bedrock: bedrock.additionalModelRequestFields?.thinking,
+      dropped: call.journal.headers['x-sluice-dropped'],
+      temperature: budgeted.temperature,
+    };
+  };
+  const budget = (budget_tokens: number) => ({ type: 'enabled', budget_tokens });
+
+  it('is a budget that leaves room for the answer', () => {
+    expect(thoughts(asked)).toEqual({
+      budgeted: budget(16_384),
+      adaptive: { type: 'adaptive' },
+      bedrock: budget(16_384),
+    });
+    expect(thoughts({ ...asked, max_tokens: 4000 }).budgeted).toEqual(budget(3200));
+    expect(thoughts({ ...asked, max_tokens: 1100 }).budgeted).toEqual(budget(1024));
+    expect(thoughts({ ...asked, max_tokens: 1000 }).budgeted).toBeUndefined();
+  });
+
+  it('waits where the client could not send the thoughts of the turn that called the tools', () => {
+    expect(thoughts(answered({}))).toEqual({
+      adaptive: { type: 'adaptive' },
+      dropped: 'reasoning_effort',
+    });
+    const details = [{ type: 'reasoning.text', text: 'hm', signature: 's' }];
+    expect(thoughts(answered({ reasoning_details: details }))).toMatchObject({
+      budgeted: budget(16_384),
+      bedrock: budget(16_384),
+    });
+    // Once the answer has been given, it thinks again.
+    const { messages } = answered({});
+    const later = [...messages, { role: 'assistant', content: 'cold' }, hi];
+    expect(thoughts({ ...asked, messages: later }).budgeted).toEqual(budget(16_384));
+  });
+
+  it.each(['required', { type: 'function', function: { name: 'weather' } }])(
+    'waits where a tool must be called: %j',
+    (tool_choice) => {
+      expect(thoughts({ ...asked, tool_choice })).toEqual({ dropped: 'reasoning_effort' });
+    },
+  );
+
+  it('refuses a temperature, or loses it where the caller allows that', () => {
+    expect(() => thoughts({ ...asked, temperature: 0.2 })).toThrow("'temperature'");
+    const dropped = thoughts({ ...asked, temperature: 0.2 }, 'drop');
+    expect(dropped).toMatchObject({ budgeted: budget(16_384), dropped: 'temperature' });
+    expect(dropped.temperature).toBeUndefined();
+    expect(thoughts({ ...asked, temperature: 1 }).temperature).toBe(1);
+    const calm = { messages: [hi], temperature: 0.2, reasoning_effort: 'none' };
+    expect(thoughts(calm)).toMatchObject({ budgeted: { type: 'disabled' }, temperature: 0.2 });
   });
 });
 

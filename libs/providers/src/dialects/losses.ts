@@ -8,7 +8,7 @@ import {
   type PromptField,
   type Target,
 } from '@sluice/kernel';
-import { refuseOrDrop } from './unsupported.js';
+import { noteDropped, refuseOrDrop } from './unsupported.js';
 
 /**
  * What a target cannot express of one call. Each loss is refused, or noted in `x-sluice-dropped` where the
@@ -26,6 +26,11 @@ export class Losses {
 
   field(field: PromptField): void {
     this.at(fieldParam(this.call.dialect, field));
+  }
+
+  /** A wish that cannot be met just now and is not worth refusing the call for: told in the answer's headers. */
+  wish(field: PromptField): void {
+    noteDropped(this.call, fieldParam(this.call.dialect, field));
   }
 
   /** A whole message. */

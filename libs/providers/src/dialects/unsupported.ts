@@ -11,6 +11,11 @@ export function refuseOrDrop(call: ChatCall, param: string, model: string): void
       param,
     });
   }
+  noteDropped(call, param);
+}
+
+/** Says in the answer's headers that a wish was not passed on. */
+export function noteDropped(call: ChatCall, param: string): void {
   const { headers } = call.journal;
   const dropped = headers['x-sluice-dropped'];
   if (dropped === undefined) headers['x-sluice-dropped'] = param;

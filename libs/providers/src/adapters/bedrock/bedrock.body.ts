@@ -11,13 +11,13 @@ import type {
 } from '@aws-sdk/client-bedrock-runtime';
 import type { CacheMark, ChatCall, FilePart, ImagePart, Prompt, Target } from '@sluice/kernel';
 import { Losses } from '../../dialects/losses.js';
-import { thinkingBudget } from '../../dialects/thinking.js';
+import { isClaudes, mustNotThink, thinkingBudget } from '../../dialects/thinking.js';
 import {
-  GEMINI_SIGNATURE,
   argumentsObject,
   conversationOf,
   defined,
   type PlacedPart,
+  type Turn,
 } from '../../dialects/turns.js';
 
 const DOCUMENT_FORMATS: Readonly<Record<string, DocumentFormat>> = {
@@ -63,17 +63,19 @@ export function converseInput(call: ChatCall, target: Target): ConverseCommandIn
     { text: part.text },
     ...cachePoint(part.cache),
   ]);
-  // Claude's scale ends at 1.
-  const hot = (prompt.temperature ?? 0) > 1 && CLAUDE.test(target.upstream);
-  if (hot) losses.field('temperature');
+  const extra = modelFields(prompt, target, { turns, losses });
+  // Claude's scale ends at 1, and is all that it takes while it thinks.
+  const { temperature } = prompt;
+  const hot = temperature !== undefined && temperature > 1 && CLAUDE.test(target.upstream);
+  const steered = extra?.thinking !== undefined && temperature !== undefined && temperature !== 1;
+  if (hot || steered) losses.field('temperature');
   const inference = defined({
     maxTokens: prompt.maxTokens,
-    temperature: hot ? 1 : prompt.temperature,
+    temperature: steered ? undefined : hot ? 1 : temperature,
     topP: prompt.topP,
     stopSequences: prompt.stop === undefined ? undefined : [...prompt.stop],
   });
   const tools = toolConfig(prompt, losses);
-  const extra = modelFields(prompt, target, losses);
   const format = outputConfig(prompt, losses);
   return {
     modelId: target.upstream,
@@ -144,7 +146,7 @@ function reasoningBlocks(part: PlacedPart['part'] & { type: 'reasoning' }): Cont
     return [{ reasoningContent: { redactedContent } }];
   }
   const { text, signature } = part;
-  if (signature === undefined || signature.startsWith(GEMINI_SIGNATURE)) return [];
+  if (!isClaudes(part)) return [];
   return [{ reasoningContent: { reasoningText: { text, signature } } }];
 }
 
@@ -240,7 +242,7 @@ function outputConfig(
 function modelFields(
   prompt: Prompt,
   target: Target,
-  losses: Losses,
+  { turns, losses }: { readonly turns: readonly Turn[]; readonly losses: Losses },
 ): Record<string, unknown> | undefined {
   const fields: Record<string, unknown> = {};
   const claude = CLAUDE.test(target.upstream);
@@ -252,6 +254,7 @@ function modelFields(
   const thinks = budgetTokens !== undefined || (effort !== undefined && effort !== 'none');
   if (thinks && !claude) losses.field('reasoning');
   const budget = claude ? thinkingBudget(prompt) : undefined;
-  if (budget !== undefined) fields.thinking = { type: 'enabled', budget_tokens: budget };
+  if (budget !== undefined && mustNotThink(prompt, turns, 'budget')) losses.wish('reasoning');
+  else if (budget !== undefined) fields.thinking = { type: 'enabled', budget_tokens: budget };
   return Object.keys(fields).length === 0 ? undefined : fields;
 }

@@ -1,13 +1,7 @@
 import type { ChatCall, FilePart, ImagePart, Part, Prompt, Target, Tool } from '@sluice/kernel';
 import { Losses } from '../losses.js';
-import { MIN_THINKING, thinkingBudget } from '../thinking.js';
-import {
-  GEMINI_SIGNATURE,
-  argumentsObject,
-  conversationOf,
-  defined,
-  type PlacedPart,
-} from '../turns.js';
+import { MIN_THINKING, isClaudes, mustNotThink, thinkingBudget } from '../thinking.js';
+import { argumentsObject, conversationOf, defined, type PlacedPart, type Turn } from '../turns.js';
 
 type Json = Record<string, unknown>;
 
@@ -22,10 +16,9 @@ export function messagesBody(call: ChatCall, target: Target): Json {
   const losses = new Losses(call, target);
   losses.check(prompt, ['n', 'seed', 'frequencyPenalty', 'presencePenalty', 'logprobs']);
   if (prompt.responseFormat?.type === 'json') losses.field('responseFormat');
-  const hot = prompt.temperature !== undefined && prompt.temperature > 1;
-  if (hot) losses.field('temperature');
   const { system, turns } = conversationOf(prompt, losses);
-  const thinking = thinkingOf(prompt, target);
+  const thinking = thinkingOf(prompt, target, { turns, losses });
+  const sampling = samplingOf(prompt, thinking, losses);
   const format = prompt.responseFormat;
   const config = defined({
     effort: thinking.effort,
@@ -46,9 +39,8 @@ export function messagesBody(call: ChatCall, target: Target): Json {
     tool_choice: toolChoice(prompt),
     thinking: thinking.config,
     output_config: Object.keys(config).length === 0 ? undefined : config,
-    temperature: hot ? 1 : prompt.temperature,
     top_p: prompt.topP,
-    top_k: prompt.topK,
+    ...sampling,
     stop_sequences: prompt.stop,
     metadata: prompt.user === undefined ? undefined : { user_id: prompt.user },
     stream: call.stream ? true : undefined,
@@ -61,14 +53,39 @@ interface Thinking {
   readonly budget?: number;
 }
 
-function thinkingOf(prompt: Prompt, target: Target): Thinking {
+function thinkingOf(
+  prompt: Prompt,
+  target: Target,
+  { turns, losses }: { readonly turns: readonly Turn[]; readonly losses: Losses },
+): Thinking {
   const { effort, budgetTokens } = prompt.reasoning ?? {};
   if (effort === 'none') return { config: { type: 'disabled' } };
   if (effort !== undefined && budgetTokens === undefined && ADAPTIVE.test(target.upstream)) {
+    if (mustNotThink(prompt, turns, 'adaptive')) {
+      losses.wish('reasoning');
+      return {};
+    }
     return { config: { type: 'adaptive' }, effort: effort === 'minimal' ? 'low' : effort };
   }
   const budget = thinkingBudget(prompt);
+  if (budget !== undefined && mustNotThink(prompt, turns, 'budget')) {
+    losses.wish('reasoning');
+    return {};
+  }
   return budget === undefined ? {} : { config: { type: 'enabled', budget_tokens: budget }, budget };
+}
+
+/** Claude's scale of temperatures ends at 1, and while it thinks it takes neither another temperature nor `top_k`. */
+function samplingOf({ temperature, topK }: Prompt, thinking: Thinking, losses: Losses): Json {
+  const thinks = thinking.config !== undefined && thinking.config.type !== 'disabled';
+  const hot = temperature !== undefined && temperature > 1;
+  const steered = thinks && temperature !== undefined && temperature !== 1;
+  if (hot || steered) losses.field('temperature');
+  if (thinks && topK !== undefined) losses.field('topK');
+  return {
+    temperature: steered ? undefined : hot ? 1 : temperature,
+    top_k: thinks ? undefined : topK,
+  };
 }
 
 /** `max_tokens` is required, and must leave room behind the thinking. */
@@ -156,7 +173,7 @@ function documentSource(part: FilePart): Json {
 /** Thinking comes back with its signature or not at all: Anthropic checks that it is its own. */
 function reasoningBlock(part: Part & { type: 'reasoning' }): Json | undefined {
   if (part.redacted !== undefined) return { type: 'redacted_thinking', data: part.redacted };
-  if (part.signature === undefined || part.signature.startsWith(GEMINI_SIGNATURE)) return undefined;
+  if (!isClaudes(part)) return undefined;
   return { type: 'thinking', thinking: part.text, signature: part.signature };
 }
 

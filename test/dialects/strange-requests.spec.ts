@@ -99,6 +99,19 @@ describe('strange but legal Chat Completions requests', () => {
     ]);
   });
 
+  it('with a system message alone are refused where it would be nobody’s turn, or said by the user', () => {
+    const body = { messages: [{ role: 'system', content: 'Greet me.' }] };
+    expect(() => told('openai-chat', body)).toThrow("'messages[0].role'");
+    const call = callOf('openai-chat', body, { unsupported: 'drop' });
+    const claude = messagesBody(call, target('claude')) as Body;
+    expect(claude.system).toBeUndefined();
+    expect(claude.messages).toEqual([
+      { role: 'user', content: [{ type: 'text', text: 'Greet me.' }] },
+    ]);
+    expect((contentBody(call, target('gemini')) as Body).contents).toHaveLength(1);
+    expect(completionBody(call, target('gpt'), true).messages).toEqual(body.messages);
+  });
+
   it('with turns that do not alternate are one turn where they must', () => {
     const { claude, gemini } = told('openai-chat', {
       messages: [hi, { role: 'user', content: 'there' }, { role: 'assistant', content: 'yes' }, hi],

@@ -31,7 +31,7 @@ afterEach(() => upstream.reset());
 
 /** White space, digits beyond 2^53, 1.0, numeric-like keys, escapes that need not be, unknown fields. */
 const ODD = String.raw`"zeta" : {"b": 1.0, "a":1e2,"10":9007199254740993,"2":-0.0}, "text":"\u00e9\/\ud83d\ude00 é" `;
-const MESSAGES = String.raw`"messages":[ {"role":"user", "content":"h\u0069 \"model\":\"x\""} ]`;
+const MESSAGES = String.raw`"seed":18446744073709551615,"messages":[ {"role":"user", "content":"h\u0069 \"model\":\"x\""} ]`;
 
 let asked = 0;
 async function post(path: string, body: string, init: { headers?: object; body?: Buffer } = {}) {

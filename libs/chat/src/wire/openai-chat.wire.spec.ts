@@ -55,6 +55,8 @@ describe('Chat Completions bodies', () => {
     [{ messages: [user], model: 7 }, 'model'],
     [{ messages: [user], max_tokens: 0 }, 'max_tokens'],
     [{ messages: [user], max_tokens: -5 }, 'max_tokens'],
+    [{ messages: [user], seed: 2 ** 65 }, 'seed'],
+    [{ messages: [user], seed: 1.5 }, 'seed'],
     [{ messages: [user], max_completion_tokens: 1.5 }, 'max_completion_tokens'],
     [{ messages: [user], n: 1000 }, 'n'],
     [{ messages: [user], n: 0 }, 'n'],

@@ -20,7 +20,8 @@ export function samplingOf(body: Json, limits: WireLimits) {
     topP: optionalNumber(body, 'top_p', { min: 0, max: 1 }),
     n: optionalNumber(body, 'n', { min: 1, max: limits.choices, integer: true }),
     stop: optionalStrings(body, 'stop', 16),
-    seed: optionalNumber(body, 'seed', { min: Number.MIN_SAFE_INTEGER, integer: true }),
+    // Any word of 64 bits, signed or not. Beyond 2^53 it is exact where the body passes through.
+    seed: optionalNumber(body, 'seed', { min: -(2 ** 63), max: 2 ** 64, integer: true }),
     frequencyPenalty: optionalNumber(body, 'frequency_penalty', { min: -2, max: 2 }),
     presencePenalty: optionalNumber(body, 'presence_penalty', { min: -2, max: 2 }),
   };

@@ -20,7 +20,8 @@ export interface Conversation {
 
 /**
  * The prompt for targets that keep the system text apart, answer tools in the user's turn and want turns to
- * alternate. A system message after the conversation has begun would change its place, which is a loss.
+ * alternate. A system message after the conversation has begun would change its place, which is a loss, and so would one
+ * alone its role.
  */
 export function conversationOf(prompt: Prompt, losses: Losses): Conversation {
   const system: TextPart[] = [];
@@ -44,7 +45,13 @@ export function conversationOf(prompt: Prompt, losses: Losses): Conversation {
     }
     for (const [at, part] of message.parts.entries()) turn.parts.push({ part, message, index, at });
   }
-  return { system, turns };
+  if (turns.length > 0 || system.length === 0) return { system, turns };
+  // Words that nobody has said: an instruction alone is no conversation here.
+  const [message] = prompt.messages;
+  if (message === undefined) return { system, turns };
+  losses.message(0, 'role');
+  const parts = system.map((part, at): PlacedPart => ({ part, message, index: 0, at }));
+  return { system: [], turns: [{ role: 'user', parts }] };
 }
 
 /** Tool arguments as the object that other dialects want; broken JSON is handed on as the text it is. */

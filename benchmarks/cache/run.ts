@@ -1,8 +1,8 @@
-// npm run benchmark:cache [-- --quick] [--entries 100000] [--seeds 10]
+// npm run benchmark:cache [-- --quick] [--part pairs,streams,latency,saved] [--entries 100000] [--seeds 10]
 // How often the semantic cache is right and wrong, by suite and capability; what the error controller makes of
 // streams; how long a look-up takes in each tier, and what a hit saves. Rows that trained the verifier (even ones) are
-// not measured.
-import { mkdir, writeFile } from 'node:fs/promises';
+// not measured. Of the parts that are not asked for, the figures of the last run stay; each part tells when it was run.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import {
@@ -31,8 +31,10 @@ const { values: args } = parseArgs({
     entries: { type: 'string' },
     seeds: { type: 'string' },
     name: { type: 'string', default: 'cache' },
+    part: { type: 'string', default: 'pairs,streams,latency,saved' },
   },
 });
+const wanted = new Set(args.part.split(','));
 const entries = Number(args.entries ?? (args.quick ? 5000 : 100_000));
 const rounds = Number(args.seeds ?? (args.quick ? 2 : 10));
 const longest = args.quick ? 1500 : Infinity;
@@ -63,27 +65,35 @@ const suites = [
   },
 ] as const;
 const splitOf = (suite: string) => suites.find(({ name }) => name === suite)?.split;
-const pairs: Rates[] = suites.flatMap((s) => rates(s.name, s.pairs, s.published));
-const auc = suites.map(({ name, pairs, published }) => ({
-  suite: name,
-  embedder: published ? 'text-embedding-3-small' : 'lexical',
-  ...areas(pairs, published),
-}));
-console.log('Pairs: hits among pairs with one answer (true) and with two (false)');
-console.table(
-  pairs
-    .filter((row) => row.capability === 'all')
-    .map(({ suite, embedder, step, threshold, trueHits, falseHits }) => ({
-      suite,
-      split: splitOf(suite),
-      embedder,
-      step,
-      threshold,
-      true: percent(trueHits),
-      false: percent(falseHits),
-    })),
-);
-console.table(auc);
+
+function measurePairs() {
+  const pairs: Rates[] = suites.flatMap((s) => rates(s.name, s.pairs, s.published));
+  const auc = suites.map(({ name, pairs, published }) => ({
+    suite: name,
+    embedder: published ? 'text-embedding-3-small' : 'lexical',
+    ...areas(pairs, published),
+  }));
+  console.log('Pairs: hits among pairs with one answer (true) and with two (false)');
+  console.table(
+    pairs
+      .filter((row) => row.capability === 'all')
+      .map(({ suite, embedder, step, threshold, trueHits, falseHits }) => ({
+        suite,
+        split: splitOf(suite),
+        embedder,
+        step,
+        threshold,
+        true: percent(trueHits),
+        false: percent(falseHits),
+      })),
+  );
+  console.table(auc);
+  return {
+    splits: Object.fromEntries(suites.map(({ name, split }) => [name, split])),
+    rows: pairs,
+    auc,
+  };
+}
 
 interface StreamRow {
   readonly stream: string;
@@ -91,8 +101,11 @@ interface StreamRow {
   readonly target?: number;
   readonly seedsWithin?: number;
   readonly seedsWithMoreHits?: number;
+  readonly seedsWithMoreRight?: number;
   readonly hits: number;
   readonly wrong: number;
+  /** Hits with the right answer among all requests. */
+  readonly right: number;
   readonly worstSeed: number;
   readonly runs: readonly Run[];
 }
@@ -112,6 +125,10 @@ function summary(stream: string, policy: string, runs: readonly Run[]): StreamRo
       sum((run) => run.wrong),
       sum((run) => run.hits),
     ),
+    right: share(
+      sum((run) => run.hits - run.wrong),
+      sum((run) => run.requests),
+    ),
     worstSeed: Math.max(...runs.map((run) => share(run.wrong, run.hits))),
     runs,
   };
@@ -125,6 +142,10 @@ function streamRows(name: string, items: readonly Utterance[]): StreamRow[] {
   const within = (runs: readonly Run[], target: number) => ({
     seedsWithin: runs.filter((run) => share(run.wrong, run.hits) <= target).length,
     seedsWithMoreHits: runs.filter((run, i) => run.hits > (cosine[i]?.hits ?? 0)).length,
+    seedsWithMoreRight: runs.filter((run, i) => {
+      const { hits, wrong } = cosine[i] ?? { hits: 0, wrong: 0 };
+      return run.hits - run.wrong > hits - wrong;
+    }).length,
   });
   return [
     summary(name, 'cosine 0.95', cosine),
@@ -148,29 +169,34 @@ function streamRows(name: string, items: readonly Utterance[]): StreamRow[] {
   ];
 }
 
-const spoken = cast().flatMap(({ turns }) => turns.map((turn) => turn.resolved));
-const streams = [
-  ...streamRows('banking77', held(banking77())),
-  ...streamRows(
-    'clinc150',
-    held(clinc150()).filter(({ intent }) => intent !== 'oos'),
-  ),
-  ...streamRows('long tail', longTail([...held(checklist()), ...held(paraphrases())], spoken)),
-];
-console.log(`Streams: ${rounds} seeds`);
-console.table(
-  streams.map(({ stream, policy, target, runs, hits, wrong, worstSeed, ...rest }) => ({
-    stream,
-    policy,
-    target: percent(target),
-    requests: runs[0]?.requests,
-    hits: percent(hits),
-    wrong: percent(wrong),
-    worst: percent(worstSeed),
-    within: rest.seedsWithin,
-    more: rest.seedsWithMoreHits,
-  })),
-);
+function measureStreams() {
+  const spoken = cast().flatMap(({ turns }) => turns.map((turn) => turn.resolved));
+  const rows = [
+    ...streamRows('banking77', held(banking77())),
+    ...streamRows(
+      'clinc150',
+      held(clinc150()).filter(({ intent }) => intent !== 'oos'),
+    ),
+    ...streamRows('long tail', longTail([...held(checklist()), ...held(paraphrases())], spoken)),
+  ];
+  console.log(`Streams: ${rounds} seeds`);
+  console.table(
+    rows.map(({ stream, policy, target, runs, hits, wrong, right, worstSeed, ...rest }) => ({
+      stream,
+      policy,
+      target: percent(target),
+      requests: runs[0]?.requests,
+      hits: percent(hits),
+      wrong: percent(wrong),
+      right: percent(right),
+      worst: percent(worstSeed),
+      within: rest.seedsWithin,
+      more: rest.seedsWithMoreHits,
+      moreRight: rest.seedsWithMoreRight,
+    })),
+  );
+  return { seeds: rounds, rows };
+}
 
 /** Distinct texts of everyday length: one utterance, then two in a row. */
 function questions(count: number): string[] {
@@ -181,38 +207,43 @@ function questions(count: number): string[] {
     return lap === 0 ? first : `${first} ${all[(i * 7 + lap * 1009) % all.length] ?? ''}`;
   });
 }
-const texts = questions(entries);
-const latency = {
-  l1: await memory(texts, lookups),
-  l2: await second(texts, lookups),
-  semantic: await semantic(texts, lookups),
+async function measureLatency() {
+  const texts = questions(entries);
+  const latency = {
+    entries,
+    l1: await memory(texts, lookups),
+    l2: await second(texts, lookups),
+    semantic: await semantic(texts, lookups),
+  };
+  const { entries: _all, ...tiers } = latency;
+  console.table(tiers);
+  return latency;
+}
+
+async function measureSavings() {
+  const saved = await savings();
+  console.log('A hit against the miss it saves, through a gateway process');
+  console.table(saved.map(({ faster, ...row }) => ({ ...row, faster: percent(faster) })));
+  return { rows: saved };
+}
+
+const parts = {
+  pairs: measurePairs,
+  streams: measureStreams,
+  latency: measureLatency,
+  saved: measureSavings,
 };
-console.table(latency);
-
-const saved = await savings();
-console.log('A hit against the miss it saves, through a gateway process');
-console.table(saved.map(({ faster, ...row }) => ({ ...row, faster: percent(faster) })));
-
 const directory = new URL('../results/', import.meta.url);
 await mkdir(directory, { recursive: true });
+const file = new URL(`${args.name}.json`, directory);
 const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
-await writeFile(
-  new URL(`${args.name}.json`, directory),
-  `${JSON.stringify(
-    {
-      at: new Date().toISOString(),
-      machine,
-      quick: args.quick,
-      entries,
-      seeds: rounds,
-      splits: Object.fromEntries(suites.map(({ name, split }) => [name, split])),
-      pairs,
-      auc,
-      streams,
-      latency,
-      saved,
-    },
-    null,
-    2,
-  )}\n`,
-);
+const before = await readFile(file, 'utf8').catch(() => '{}');
+// Written by the lines below.
+const results = JSON.parse(before) as Record<string, unknown>;
+for (const [part, measure] of Object.entries(parts)) {
+  if (!wanted.has(part)) continue;
+  const measured = await measure();
+  results[part] = { at: new Date().toISOString(), machine, quick: args.quick, ...measured };
+}
+const kept = Object.fromEntries(Object.keys(parts).map((part) => [part, results[part]]));
+await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);

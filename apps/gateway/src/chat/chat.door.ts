@@ -28,12 +28,14 @@ export class ChatDoor {
   ) {}
 
   /** @throws GatewayError what the call came to before its first content; Nest's filter tells it in the caller's dialect */
-  answer(name: DialectName, request: FastifyRequest, reply: FastifyReply): Promise<Answer> {
-    const dialect = this.wires.get(name);
-    if (request.headers['idempotency-key'] === undefined) {
-      return this.#run(dialect, request, reply);
-    }
-    return this.idempotency.once(request, reply, () => this.#run(dialect, request, reply));
+  async answer(name: DialectName, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const run = (): Promise<Answer> => this.#run(this.wires.get(name), request, reply);
+    const answer =
+      request.headers['idempotency-key'] === undefined
+        ? await run()
+        : await this.idempotency.once(request, reply, run);
+    // Not awaited: a reply is a thenable that resolves when all of it has been sent.
+    void reply.send(answer);
   }
 
   async #run(dialect: WireDialect, request: FastifyRequest, reply: FastifyReply): Promise<Answer> {

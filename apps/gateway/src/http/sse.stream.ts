@@ -16,6 +16,10 @@ export class SseStream extends Readable {
   readonly #chunks: AsyncIterator<ChatChunk>;
   readonly #heartbeat: NodeJS.Timeout;
   #pulling = false;
+  /** The socket is behind: nothing is pulled until it asks for more. */
+  #full = false;
+  #over = false;
+  #unsent = '';
 
   constructor(
     private readonly call: ChatCall,
@@ -31,6 +35,7 @@ export class SseStream extends Readable {
   }
 
   override _read(): void {
+    this.#full = false;
     if (!this.#pulling) void this.#pull();
   }
 
@@ -42,53 +47,67 @@ export class SseStream extends Readable {
 
   /** Ends a live stream with an error frame; used when the server must go. */
   interrupt(error: unknown): void {
-    if (this.destroyed || this.readableEnded) return;
+    if (this.destroyed || this.#over) return;
     const failure = asGatewayError(error);
     this.call.journal.error = failure;
-    this.push(this.wire.error(failure, this.call.id));
-    this.#finish();
+    this.#end(this.wire.error(failure, this.call.id));
     void this.reply.abandon(failure);
   }
 
   async #pull(): Promise<void> {
     this.#pulling = true;
     try {
-      for (;;) {
+      while (!this.#full) {
         const step = await this.#chunks.next();
         if (this.destroyed || this.#over) return;
         if (step.done === true) {
-          const text = this.wire.end(this.options.extra?.());
-          if (text !== '') this.push(text);
-          this.#finish();
+          this.#end(this.wire.end(this.options.extra?.()));
           return;
         }
         const text = this.wire.chunk(step.value);
         if (text === '') continue;
         this.call.journal.firstTokenAt ??= performance.now();
         this.#heartbeat.refresh();
-        if (!this.push(text)) return;
+        this.#write(text);
       }
     } catch (error) {
       if (this.destroyed || this.#over) return;
       const failure = asGatewayError(error);
       this.call.journal.error = failure;
-      this.push(this.wire.error(failure, this.call.id));
-      this.#finish();
+      this.#end(this.wire.error(failure, this.call.id));
     } finally {
       this.#pulling = false;
     }
   }
 
-  #over = false;
-  #finish(): void {
+  /**
+   * What an upstream sent in one piece goes out in one piece: its frames follow each other as microtasks, and the next
+   * tick comes after all of them.
+   */
+  #write(text: string): void {
+    if (this.#unsent === '') process.nextTick(this.#flush);
+    this.#unsent += text;
+    if (this.#unsent.length >= this.readableHighWaterMark) this.#flush();
+  }
+
+  readonly #flush = (): void => {
+    const text = this.#unsent;
+    if (text === '' || this.destroyed) return;
+    this.#unsent = '';
+    if (!this.push(text)) this.#full = true;
+  };
+
+  #end(text: string): void {
     this.#over = true;
     clearTimeout(this.#heartbeat);
+    this.#unsent += text;
+    this.#flush();
     this.push(null);
   }
 
   #beat(): void {
     if (this.destroyed || this.#over) return;
-    this.push(this.wire.heartbeat());
+    this.#write(this.wire.heartbeat());
     this.#heartbeat.refresh();
   }
 }

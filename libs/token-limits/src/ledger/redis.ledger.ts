@@ -19,6 +19,7 @@ const EPOCH = `${PREFIX}epoch`;
 const ALERTS = `${PREFIX}alerts`;
 const RETURNING = `${PREFIX}returning`;
 const SWEEP_STEP = 100;
+const EXTEND_STEP = 500;
 /** Keeps one step in Redis below about two milliseconds. */
 const MOST_TOGETHER = 64;
 /** The next batch is filled while so many are under way. */
@@ -93,10 +94,10 @@ export class RedisLedger extends SpendLedger {
   }
 
   async extend(ids: readonly string[], leaseMs: number): Promise<void> {
-    const deadline = String((this.#now() || Date.now()) + leaseMs);
-    const args = ['ZADD', LEASES, 'XX'];
-    for (const id of ids) args.push(deadline, reservationKey(id));
-    if (ids.length > 0) await this.redis.command(args);
+    for (let at = 0; at < ids.length; at += EXTEND_STEP) {
+      const some = ids.slice(at, at + EXTEND_STEP).map(reservationKey);
+      await this.redis.script(SPEND, [LEASES], [...this.#head('extend'), String(leaseMs), ...some]);
+    }
   }
 
   async sweep(): Promise<number> {

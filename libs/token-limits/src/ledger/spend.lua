@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   leases: sorted set of reservation keys by deadline in milliseconds
 -- KEYS[2..] 'ops': the reservation of each operation
--- ARGV[1]   command: 'ops' | 'sweep' | 'grant' | 'trim'
+-- ARGV[1]   command: 'ops' | 'extend' | 'sweep' | 'grant' | 'trim'
 -- ARGV[2]   time in milliseconds for tests; '' takes the server's clock
 -- ARGV[3]   1: allowances are leased from a bank, 0: limits alone decide
 -- ARGV[4]   thresholds of alerts, separated by spaces
@@ -15,6 +15,7 @@
 --   returns one text an operation, then the names of counters that were not among the arguments, in their places:
 --       'h' + '<ddd' a share: spent, held, slack | 'k' + state | 'r' + '<I2' place, 's'pent or 'h'eld, '<d' headroom
 --       's' + '<I2d' a counter that is short: place, missing | 'd' + '<I2ddd' a counter: place, spent, held, slack
+-- 'extend' ARGV[5] lease in milliseconds, then reservations: a new deadline for those that are held
 -- 'sweep' ARGV[5] most reservations to take. Turns holds whose lease has run out into spent: their process died, and the
 --         provider may have billed. Returns {how many, then field and value of pending alerts}
 -- 'grant' ARGV[5] epoch, ARGV[6] who transfers, ARGV[7] its number of this transfer, then a counter four: name, amount to add,
@@ -34,7 +35,7 @@
 local PREFIX = 'sluice:{spend}:'
 local ALERTS = PREFIX .. 'alerts'
 local RETURNING = PREFIX .. 'returning'
-local LIFE_MS = 40 * 86400000
+local LIFE_MS = { [7] = 40 * 86400000, [10] = 9 * 86400000 } -- after the last change, by the name of a month and of a day
 local HELD_MS = 7 * 86400000
 local EXPIRED_MS = 26 * 3600000
 local SETTLED_MS = 20000
@@ -91,7 +92,8 @@ local function load(names)
   local wanted, order = {}, {}
   for _, name in ipairs(names) do
     if not byName[name] then
-      local c = { name = name, key = PREFIX .. string.match(name, '.*|(.*)'), at = #list + 1 }
+      local period = string.match(name, '.*|(.*)')
+      local c = { name = name, key = PREFIX .. period, life = LIFE_MS[#period] or LIFE_MS[7], at = #list + 1 }
       byName[name] = c
       list[c.at] = c
       local of = wanted[c.key]
@@ -132,7 +134,7 @@ local function save()
       if not w then
         w = {}
         writes[c.key] = w
-        order[#order + 1] = c.key
+        order[#order + 1] = c
       end
       w[#w + 1] = c.name
       w[#w + 1] = packStruct('<ddddd', c.spent, c.held, c.allowance, c.base, c.limit)
@@ -148,9 +150,9 @@ local function save()
       end
     end
   end
-  for _, key in ipairs(order) do
-    redis.call('HSET', key, unpack(writes[key]))
-    redis.call('PEXPIRE', key, LIFE_MS)
+  for _, c in ipairs(order) do
+    redis.call('HSET', c.key, unpack(writes[c.key]))
+    redis.call('PEXPIRE', c.key, c.life)
   end
   if #crossed > 0 then redis.call('HSET', ALERTS, unpack(crossed)) end
 end
@@ -311,6 +313,16 @@ local function operate()
   return result
 end
 
+local function extend()
+  local deadline = text(clock() + tonumber(ARGV[5]))
+  local args = {}
+  for i = 6, #ARGV do
+    args[#args + 1] = deadline
+    args[#args + 1] = ARGV[i]
+  end
+  return redis.call('ZADD', KEYS[1], 'XX', unpack(args))
+end
+
 local function sweep()
   -- Freed aside: expiring by itself, a set of hundreds of thousands would stop the server for that long.
   redis.call('UNLINK', settledKey(2), settledKey(3))
@@ -396,6 +408,7 @@ local function trim()
 end
 
 if COMMAND == 'ops' then return operate() end
+if COMMAND == 'extend' then return extend() end
 if COMMAND == 'sweep' then return sweep() end
 if COMMAND == 'grant' then return grant() end
 return trim()

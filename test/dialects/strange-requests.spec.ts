@@ -103,12 +103,12 @@ describe('strange but legal Chat Completions requests', () => {
     const body = { messages: [{ role: 'system', content: 'Greet me.' }] };
     expect(() => told('openai-chat', body)).toThrow("'messages[0].role'");
     const call = callOf('openai-chat', body, { unsupported: 'drop' });
-    const claude = messagesBody(call, target('claude')) as Body;
+    const claude = messagesBody(call, target('claude'));
     expect(claude.system).toBeUndefined();
     expect(claude.messages).toEqual([
       { role: 'user', content: [{ type: 'text', text: 'Greet me.' }] },
     ]);
-    expect((contentBody(call, target('gemini')) as Body).contents).toHaveLength(1);
+    expect((contentBody(call, target('gemini'))).contents).toHaveLength(1);
     expect(completionBody(call, target('gpt'), true).messages).toEqual(body.messages);
   });
 
@@ -161,6 +161,19 @@ describe('strange but legal Chat Completions requests', () => {
       { type: 'image', source },
     ]);
     expect(own.messages[0].content).toEqual([image({ url }), image({ url, detail: 'high' })]);
+  });
+
+  it('with large numbers in the arguments of a tool keep each digit', () => {
+    const big = '{"id":12345678901234567890,"list":[-9007199254740993]}';
+    const messages = [hi, { role: 'assistant', tool_calls: [called('a', big)] }];
+    const { claude, gemini, bedrock } = told('openai-chat', { messages });
+    expect(JSON.stringify(claude.messages[1].content[0].input)).toBe(big);
+    expect(JSON.stringify(gemini.contents[1].parts[0].functionCall.args)).toBe(big);
+    // The AWS SDK writes them from this.
+    expect(bedrock.messages[1].content[0].toolUse.input).toEqual({
+      id: 12345678901234567890n,
+      list: [-9007199254740993n],
+    });
   });
 
   it('with the longest answer in either of its two names', () => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
+import { parseExact } from '@sluice/kernel';
 import { startGateway, type GatewayProcess } from '../gateway/gateway-process.js';
 import { ScriptedUpstream } from '../upstream/scripted-upstream.js';
 
@@ -100,7 +101,7 @@ describe('what an upstream of the caller’s dialect is told', () => {
   it('is what the gateway has checked where a key stands twice', async () => {
     const body = `{"model":"renamed","model":"chat", ${MESSAGES}}`;
     expect((await post('/v1/chat/completions', body)).response.status).toBe(200);
-    expect(upstream.requests[0]!.text).toBe(JSON.stringify(JSON.parse(body)));
+    expect(upstream.requests[0]!.text).toBe(JSON.stringify(parseExact(body)));
   });
 
   it('is the same at a second attempt', async () => {
@@ -109,6 +110,31 @@ describe('what an upstream of the caller’s dialect is told', () => {
     const { response } = await post('/v1/chat/completions', body('steady'));
     expect(response.status).toBe(200);
     expect(upstream.requests.map(({ text }) => text)).toEqual([body('chat'), body('chat')]);
+  });
+});
+
+describe('a number in the arguments of a tool keeps its digits in every translation', () => {
+  const BIG = '12345678901234567890';
+  const turn = `"max_tokens":9,"tools":[{"name":"f","input_schema":{"type":"object","properties":{"n":{"const":${BIG}}}}}],"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"n":${BIG}}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"ok"}]}]`;
+  const chatTurn = `"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"n":{"const":${BIG}}}}}}],"messages":[{"role":"user","content":"x"},{"role":"assistant","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\\"n\\":${BIG}}"}}]},{"role":"tool","tool_call_id":"t","content":"ok"}]`;
+  const arguments_ = String.raw`"arguments":"{\"n\":${BIG}}"`;
+
+  it('from Messages to Chat Completions and back', async () => {
+    upstream.always({
+      body: `{"id":"c","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"f",${arguments_}}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`,
+    });
+    const { text } = await post('/v1/messages', `{"model":"chat",${turn}}`);
+    expect(upstream.requests[0]!.text).toContain(arguments_);
+    expect(upstream.requests[0]!.text).toContain(`"const":${BIG}`);
+    expect(text).toContain(`"input":{"n":${BIG}}`);
+  });
+
+  it('from Chat Completions to Messages and back', async () => {
+    upstream.always({ body: MESSAGE_ANSWER });
+    const { text } = await post('/v1/chat/completions', `{"model":"claude",${chatTurn}}`);
+    expect(upstream.requests[0]!.text).toContain(`"input":{"n":${BIG}}`);
+    expect(upstream.requests[0]!.text).toContain(`"const":${BIG}`);
+    expect(text).toContain(arguments_);
   });
 });
 

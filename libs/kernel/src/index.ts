@@ -94,6 +94,7 @@ export {
 export { scanJson, type JsonOutline } from './json-scan.js';
 export { RawJson } from './raw-json.js';
 export { fieldParam, messageParam, partParam, type PromptField } from './field-name.js';
+export { isExactNumber, parseExact } from './exact-json.js';
 export { FEATURE_FLAGS, FeatureFlags, type FeatureFlag } from './feature-flags.js';
 export { ChatInterceptor, type ChatHandler } from './interceptor.js';
 export { settled, type Settlement } from './settled.js';

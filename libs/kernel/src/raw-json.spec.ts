@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { parseExact } from './exact-json.js';
 import { scanJson } from './json-scan.js';
 import { RawJson } from './raw-json.js';
 
 /** As the door parses: a prototype is left out. */
 const parse = (text: string) =>
-  JSON.parse(text, (key, value: unknown) => (key === '__proto__' ? undefined : value)) as object;
+  parseExact(text, (key, value) => (key === '__proto__' ? undefined : value)) as object;
 
 /** What goes upstream for `text` when these members must differ; undefined: serialise it anew. */
 function spliced(text: string, changes: Record<string, unknown>): string | undefined {

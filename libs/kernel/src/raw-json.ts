@@ -1,3 +1,4 @@
+import { isExactNumber } from './exact-json.js';
 import { scanJson, type JsonOutline } from './json-scan.js';
 
 const FIELDS = 4;
@@ -106,7 +107,7 @@ function cut(bytes: Buffer, from: number, to: number): Buffer {
 }
 
 function membersOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
+  if (typeof value !== 'object' || value === null || isExactNumber(value)) return 0;
   let members = 0;
   if (Array.isArray(value)) {
     for (const item of value) members += membersOf(item);

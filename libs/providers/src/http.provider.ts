@@ -1,4 +1,11 @@
-import { GatewayError, eventsOf, ChatChunk, type ChatCall, type Target } from '@sluice/kernel';
+import {
+  GatewayError,
+  eventsOf,
+  ChatChunk,
+  parseExact,
+  type ChatCall,
+  type Target,
+} from '@sluice/kernel';
 import {
   HttpClient,
   HttpFailure,
@@ -164,7 +171,7 @@ export class HttpProvider extends ProviderAdapter {
   #json(text: string): Record<string, unknown> {
     let body: unknown;
     try {
-      body = JSON.parse(text);
+      body = parseExact(text);
     } catch (error) {
       throw rubbish(this.config.id, error);
     }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Readable } from 'node:stream';
 import type { ConfigStore } from '@sluice/config';
-import { GatewayError, RawJson, scanJson, type JsonOutline } from '@sluice/kernel';
+import { GatewayError, parseExact, RawJson, scanJson, type JsonOutline } from '@sluice/kernel';
 
 /** How much of a body that is too large is read before the client is cut off. */
 const DRAIN_FACTOR = 8;
@@ -168,7 +168,7 @@ export function parseJson(
   }
   try {
     const reviver = MAY_HOLD_PROTO.test(text) ? dropProto : undefined;
-    return { value: JSON.parse(text, reviver) as unknown, outline };
+    return { value: parseExact(text, reviver), outline };
   } catch (error) {
     throw new GatewayError(
       'invalid_request',

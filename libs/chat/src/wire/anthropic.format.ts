@@ -1,10 +1,12 @@
-import type {
-  ChatMessage,
-  ErrorCode,
-  FinishReason,
-  GatewayError,
-  Part,
-  Usage,
+import {
+  isExactNumber,
+  parseExact,
+  type ChatMessage,
+  type ErrorCode,
+  type FinishReason,
+  type GatewayError,
+  type Part,
+  type Usage,
 } from '@sluice/kernel';
 import { isObject } from './field.check.js';
 
@@ -82,8 +84,8 @@ function outputBlock(part: Part): OutputBlock | undefined {
 function toolInput(text: string): Record<string, unknown> {
   if (text.trim() === '') return {};
   try {
-    const value: unknown = JSON.parse(text);
-    if (isObject(value)) return value;
+    const value = parseExact(text);
+    if (isObject(value) && !isExactNumber(value)) return value;
   } catch {
     // Falls through: the model wrote broken JSON, and its caller should see what it wrote.
   }

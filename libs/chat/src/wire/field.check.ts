@@ -1,4 +1,4 @@
-import { GatewayError } from '@sluice/kernel';
+import { GatewayError, isExactNumber } from '@sluice/kernel';
 
 /** A JSON object whose fields have not been checked. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -86,8 +86,9 @@ export interface NumberRange {
 }
 
 export function optionalNumber(body: Json, key: string, range: NumberRange): number | undefined {
-  const value = body[key];
-  if (value === undefined || value === null) return undefined;
+  const given = body[key];
+  if (given === undefined || given === null) return undefined;
+  const value = isExactNumber(given) ? Number(given.rawJSON) : given;
   const param = `${range.at ?? ''}${key}`;
   const { min, max = Number.MAX_SAFE_INTEGER, integer = false } = range;
   if (typeof value === 'number' && value >= min && value <= max) {

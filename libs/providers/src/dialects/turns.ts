@@ -1,4 +1,11 @@
-import type { Message, Part, Prompt, TextPart } from '@sluice/kernel';
+import {
+  isExactNumber,
+  parseExact,
+  type Message,
+  type Part,
+  type Prompt,
+  type TextPart,
+} from '@sluice/kernel';
 import type { Losses } from './losses.js';
 
 /** One side's say: what several messages of one role come to where roles must alternate. */
@@ -58,8 +65,9 @@ export function conversationOf(prompt: Prompt, losses: Losses): Conversation {
 export function argumentsObject(text: string): Record<string, unknown> {
   if (text.trim() === '') return {};
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const value = parseExact(text);
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (isObject && !isExactNumber(value)) {
       return value as Record<string, unknown>;
     }
   } catch {

@@ -1,3 +1,5 @@
+import { isExactNumber } from '@sluice/kernel';
+
 /**
  * JSON with the keys of every object sorted, so that two bodies which differ only in key order or
  * white space are one text. `undefined` members vanish, as in JSON.stringify.
@@ -5,7 +7,8 @@
 export function canonicalJson(value: unknown): string {
   // In an array, as JSON.stringify has it; in an object it vanishes below.
   if (value === undefined) return 'null';
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
+  if (value === null || typeof value !== 'object' || isExactNumber(value))
+    return JSON.stringify(value);
   if (Array.isArray(value)) {
     let out = '[';
     for (let i = 0; i < value.length; i++) out += (i === 0 ? '' : ',') + canonicalJson(value[i]);

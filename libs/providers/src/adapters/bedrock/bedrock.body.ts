@@ -9,7 +9,15 @@ import type {
   ToolChoice as BedrockToolChoice,
   ToolResultContentBlock,
 } from '@aws-sdk/client-bedrock-runtime';
-import type { CacheMark, ChatCall, FilePart, ImagePart, Prompt, Target } from '@sluice/kernel';
+import {
+  isExactNumber,
+  type CacheMark,
+  type ChatCall,
+  type FilePart,
+  type ImagePart,
+  type Prompt,
+  type Target,
+} from '@sluice/kernel';
 import { Losses } from '../../dialects/losses.js';
 import { isClaudes, mustNotThink, thinkingBudget } from '../../dialects/thinking.js';
 import {
@@ -118,7 +126,7 @@ function blocks({ part, message, index, at }: PlacedPart, losses: Losses): Conte
             toolUseId: toolId(part.id),
             name: part.name,
             // Parsed JSON: the SDK's document type admits no unknowns.
-            input: argumentsObject(part.arguments) as never,
+            input: documentOfJson(argumentsObject(part.arguments)) as never,
           },
         },
         ...cachePoint(part.cache),
@@ -138,6 +146,16 @@ function blocks({ part, message, index, at }: PlacedPart, losses: Losses): Conte
       ];
     }
   }
+}
+
+/** The SDK writes large integers from `bigint`. */
+function documentOfJson(value: unknown): unknown {
+  if (isExactNumber(value)) return BigInt(value.rawJSON);
+  if (Array.isArray(value)) return value.map(documentOfJson);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, documentOfJson(member)]),
+  );
 }
 
 function reasoningBlocks(part: PlacedPart['part'] & { type: 'reasoning' }): ContentBlock[] {
@@ -190,7 +208,10 @@ function toolConfig(prompt: Prompt, losses: Losses): ConverseCommandInput['toolC
         ...(tool.description === undefined ? {} : { description: tool.description }),
         // A JSON schema from a JSON body: the SDK's document type admits no unknowns.
         inputSchema: {
-          json: { type: 'object', ...(tool.parameters ?? { properties: {} }) } as never,
+          json: documentOfJson({
+            type: 'object',
+            ...(tool.parameters ?? { properties: {} }),
+          }) as never,
         },
         ...(tool.strict === true ? { strict: true } : {}),
       },

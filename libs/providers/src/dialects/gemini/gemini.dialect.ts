@@ -2,6 +2,7 @@ import {
   ChatChunk,
   GatewayError,
   MessageAssembler,
+  parseExact,
   type ChatCall,
   type ChatMessage,
   type Target,
@@ -111,7 +112,7 @@ class GeminiReader implements DialectStreamReader {
 
   read({ data }: SseEvent): ChatChunk | undefined {
     if (data === '') return undefined;
-    const response = checked(JSON.parse(data), this.failure);
+    const response = checked(parseExact(data), this.failure);
     this.#usage = usageOf(response.usageMetadata) ?? this.#usage;
     const events = this.#events.read(response);
     for (const event of events) if (event.type === 'finish') this.#finished.add(event.choice);

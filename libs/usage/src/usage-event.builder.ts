@@ -106,7 +106,7 @@ export function usageEvent(ended: EndedCall): UsageEvent {
   return {
     ...factsOf(call),
     ...ended.key,
-    model: journal.servedBy?.model ?? journal.routing?.chosen ?? call.model,
+    model: journal.servedBy?.model ?? journal.routing?.chosen ?? unserved(call, error),
     provider: journal.servedBy?.provider ?? '',
     status: outcome === 'abandoned' ? 499 : (error?.status ?? OK),
     outcome,
@@ -123,6 +123,11 @@ export function usageEvent(ended: EndedCall): UsageEvent {
     attempts: journal.attempts.length,
     configVersion: ended.configVersion,
   };
+}
+
+/** Any name that a caller makes up would be a row of its own in every report; what was asked for is kept beside it. */
+function unserved(call: ChatCall, error: GatewayError | undefined): string {
+  return error?.code === 'model_not_found' ? 'unknown' : call.model;
 }
 
 /** What must change about an earlier bill. Amounts are differences: what is right minus what was written. */

@@ -86,6 +86,13 @@ async function run(
 }
 
 describe('UsageInterceptor records exactly one event when a call', () => {
+  it('names a model that there is not: one row in every report, and what was asked for beside it', async () => {
+    const refused = new GatewayError('model_not_found', "Model 'gtp' does not exist.");
+    const call = aCall({ model: 'gtp' });
+    await expect(interceptor.around(call, () => Promise.reject(refused))).rejects.toBe(refused);
+    await turn();
+    expect(events).toMatchObject([{ model: 'unknown', requestedModel: 'gtp', status: 404 }]);
+  });
   it('is completed', async () => {
     const call = aCall();
     attempt(call);

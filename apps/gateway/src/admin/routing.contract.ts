@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { FEATURE_FLAGS, type FeatureFlag } from '@sluice/kernel';
 
 const ratio = z.number().min(0).max(1);
-const flagName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, {
-  error: 'expected lower case letters, digits and _ (at most 64 characters)',
+const flagName = z.enum(FEATURE_FLAGS, {
+  error: `expected one of ${FEATURE_FLAGS.join(', ')}`,
 });
 
 export const decisionsQuery = z.object({
@@ -32,9 +33,9 @@ export const setFlagsRequest = z.union(
   [
     oneFlag.transform((flag) => [flag]),
     z
-      .strictObject({ flags: z.record(flagName, z.boolean()) })
+      .strictObject({ flags: z.partialRecord(flagName, z.boolean()) })
       .transform(({ flags }) => toList(flags)),
-    z.record(flagName, z.boolean()).transform(toList),
+    z.partialRecord(flagName, z.boolean()).transform(toList),
   ],
   { error: 'expected {name, enabled, observe?} or {flags: {name: true | false}}' },
 );
@@ -60,6 +61,9 @@ function scoreOf(rating: number | string | undefined): number {
   return rating === 'up' || rating === 'good' ? 1 : 0;
 }
 
-function toList(flags: Readonly<Record<string, boolean>>): z.output<typeof oneFlag>[] {
-  return Object.entries(flags).map(([name, enabled]) => ({ name, enabled }));
+function toList(flags: Partial<Record<FeatureFlag, boolean>>): z.output<typeof oneFlag>[] {
+  return FEATURE_FLAGS.flatMap((name) => {
+    const enabled = flags[name];
+    return enabled === undefined ? [] : [{ name, enabled }];
+  });
 }

@@ -124,6 +124,9 @@ describe('the routing doors', () => {
 
   it.each([
     { name: 'Bad Name', enabled: true },
+    { name: 'coalesing', enabled: true },
+    { coalesing: false },
+    { flags: { coalesing: false } },
     { coalescing: 'no' },
     [],
     'x',

@@ -1,3 +1,4 @@
+import type { Departure } from './departures/departure.log.js';
 import type { Crossing } from './ledger/redis.ledger.js';
 import type { LimitedShare, ReserveAnswer, SpendLedger, Standing } from './ledger/spend.ledger.js';
 
@@ -13,8 +14,7 @@ export interface Reserved {
   readonly id: string;
   readonly ledger: SpendLedger;
   readonly shares: readonly LimitedShare[];
-  /** In the departure log. */
-  readonly place: number | undefined;
+  readonly departure: Departure | undefined;
 }
 
 export type EngineAnswer =

@@ -12,6 +12,7 @@ import { SilentLogger } from '@sluice/observability';
 import { LiveRedisConnection, startTestRedis, type TestRedis } from '@sluice/redis';
 import { spendWorld } from '../testing/spend-world.js';
 import { AlertWebhook } from './alerts/alert.webhook.js';
+import type { LeaseRequest } from './allowance/allowance.bank.js';
 import { DepartureLog } from './departures/departure.log.js';
 import type { LimitedShare } from './ledger/spend.ledger.js';
 import { SqlAllowanceBank } from './persistence/sql-allowance.bank.js';
@@ -220,6 +221,41 @@ describe('limits in Redis', () => {
     if (two.kind === 'held') await w.engine.settle(two.reserved, share(counter, 200, 1000));
     expect((await standing(w, counter))?.spent).toBe(after?.spent);
     expect((await w.engine.reserve('l3', share(counter, 500, 1000))).kind).toBe('refused');
+  });
+
+  it('tell of a threshold that was crossed, also when the process that crossed it has died', async () => {
+    const counter = counterOf();
+    const [dead, other] = [replica(await redis()), replica(await redis())];
+    const told: string[] = [];
+    for (const w of [dead, other]) {
+      w.engine.watchCrossings({
+        thresholds: () => [0.5],
+        tell: async (crossings) => {
+          if (w === dead) throw new Error('killed');
+          told.push(...crossings.map((crossing) => `${crossing.counter} ${crossing.threshold}`));
+        },
+      });
+    }
+    const answer = await dead.engine.reserve(uuidv7(), share(counter, 60, 100));
+    if (answer.kind === 'held') await dead.engine.settle(answer.reserved, share(counter, 60, 100));
+    await expect(dead.engine.sweep()).rejects.toThrow('killed');
+    await other.engine.sweep();
+    await other.engine.sweep();
+    expect(told).toEqual([`${counter} 0.5`]);
+  });
+
+  it('hold a call out when others take each lease before it', async () => {
+    class Greedy extends SqlAllowanceBank {
+      override async lease(requests: readonly LeaseRequest[]) {
+        // Granted, and gone before the ledger hears of it.
+        return requests.map(({ counter }) => ({ counter, amount: 0, allocated: 0 }));
+      }
+    }
+    const w = spendWorld({ policies: { tiers: { free: {} } }, bank: new Greedy(database) });
+    const counter = counterOf();
+    expect(await w.engine.reserve('late', share(counter, 10, 100))).toEqual({
+      ...{ kind: 'refused', by: 'held', headroom: 0, counter },
+    });
   });
 
   it('are renewed while a call lives and swept when its process died', async () => {

@@ -7,7 +7,7 @@ import { AllowanceBank } from './allowance/allowance.bank.js';
 import { AllowanceKeeper } from './allowance/allowance.keeper.js';
 import { bounded } from './bounded.cache.js';
 import { startDepartures } from './departures/dead.departures.js';
-import { DepartureLog } from './departures/departure.log.js';
+import { DepartureLog, type Departure } from './departures/departure.log.js';
 import { BoundedLedger } from './ledger/bounded.ledger.js';
 import { RedisLedger } from './ledger/redis.ledger.js';
 import type {
@@ -43,7 +43,7 @@ interface Settlement {
   readonly ledger: SpendLedger;
   readonly actual: readonly Share[];
   readonly lost: readonly Share[];
-  readonly place?: number | undefined;
+  readonly departure?: Departure | undefined;
 }
 
 /**
@@ -145,7 +145,7 @@ export class SpendEngine {
       return await this.#reserveIn(reserved);
     } catch (error) {
       if (!(error instanceof RedisUnavailable) || ledger === this.local) {
-        this.#leave(reserved.place);
+        this.#leave(reserved.departure);
         throw error;
       }
       // It may have been executed all the same: whatever it held is given back when Redis answers again.
@@ -155,8 +155,8 @@ export class SpendEngine {
   }
 
   /** The request that was reserved for leaves now. @throws GatewayError overloaded when that cannot be written down */
-  sending({ place }: Reserved): void {
-    if (place !== undefined) this.departures.left(place);
+  sending({ departure }: Reserved): void {
+    if (departure !== undefined) this.departures.left(departure);
   }
 
   /** True when more was held for the reservation. Never waits when the ledger is in process and supplied. */
@@ -187,8 +187,8 @@ export class SpendEngine {
       // A reservation that its ledger has forgotten is inside the allowance that counts as spent.
       amount: Math.max(0, amount - (held.get(counter) ?? 0)),
     }));
-    const { id, ledger, place } = reserved;
-    await this.#settle({ id, ledger, actual, lost, place });
+    const { id, ledger, departure } = reserved;
+    await this.#settle({ id, ledger, actual, lost, departure });
   }
 
   /** Charges what was never reserved. */
@@ -285,14 +285,14 @@ export class SpendEngine {
         // What others leased and gave back since counts as spent here until it is asked for.
         const { counter } = answer;
         if (await this.#keeper.refresh(ledger, counter, this.clock.monotonic())) continue;
-        this.#leave(reserved.place);
+        this.#leave(reserved.departure);
         // Beside a Redis that is out of reach, what is held there cannot be told from what is spent.
         return this.#stopgap(ledger) ? { ...answer, by: 'held' } : answer;
       }
       if (round >= MAX_ROUNDS) {
         // Others were quicker each time: room comes and goes.
         const [lacks] = answer.missing;
-        this.#leave(reserved.place);
+        this.#leave(reserved.departure);
         return { kind: 'refused', counter: lacks?.counter ?? '', by: 'held', headroom: 0 };
       }
       await this.#keeper.supply(ledger, lacking(shares, answer.missing), this.#limitOf);
@@ -300,13 +300,13 @@ export class SpendEngine {
   }
 
   /** Writes a reservation down before the ledger is asked, unless the ledger ends with this process anyway. */
-  #enter(wanted: Omit<Reserved, 'place'>): Reserved {
-    const place = wanted.ledger.inProcess ? undefined : this.departures.reserved(wanted.id);
-    return { ...wanted, place };
+  #enter(wanted: Omit<Reserved, 'departure'>): Reserved {
+    const departure = wanted.ledger.inProcess ? undefined : this.departures.reserved(wanted.id);
+    return { ...wanted, departure };
   }
 
-  #leave(place: number | undefined): void {
-    if (place !== undefined) this.departures.over(place);
+  #leave(departure: Departure | undefined): void {
+    if (departure !== undefined) this.departures.over(departure);
   }
 
   /** Ends reservations of dead processes for requests that never left them. */
@@ -339,7 +339,7 @@ export class SpendEngine {
     try {
       const step = ledger.settle(id, actual, lost);
       const standings = step instanceof Promise ? await step : step;
-      this.#leave(settlement.place);
+      this.#leave(settlement.departure);
       this.#observe(ledger, standings);
     } catch (error) {
       if (!(error instanceof RedisUnavailable)) throw error;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DepartureLog } from './departure.log.js';
+import { DepartureLog, type Departure } from './departure.log.js';
 
 let root: string;
 beforeEach(async () => {
@@ -22,7 +22,7 @@ async function kill(): Promise<string> {
   await rename(join(root, name), join(root, dead));
   return join(root, dead);
 }
-const place = (log: DepartureLog, id: string): number => {
+const place = (log: DepartureLog, id: string): Departure => {
   const found = log.reserved(id);
   if (found === undefined) throw new Error(`${id} has no place`);
   return found;
@@ -46,12 +46,16 @@ describe('departures', () => {
     const log = await open();
     const first = place(log, 'first');
     log.left(first);
-    expect(place(log, 'second')).not.toBe(first);
+    expect(place(log, 'second').place).not.toBe(first.place);
     log.over(first);
-    expect(place(log, 'third')).toBe(first);
+    expect(place(log, 'third').place).toBe(first.place);
+    // Told twice, it frees nobody else's place.
+    log.over(first);
+    expect(place(log, 'fourth').place).not.toBe(first.place);
+    expect(() => log.left(first)).toThrow('has ended');
     const path = await kill();
     // The third waits where the first had left.
-    expect(await (await open()).dead()).toEqual([{ path, unsent: ['third', 'second'] }]);
+    expect(await (await open()).dead()).toEqual([{ path, unsent: ['third', 'second', 'fourth'] }]);
   });
 
   it('stay small, however many calls there are', async () => {

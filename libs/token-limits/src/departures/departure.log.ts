@@ -20,6 +20,13 @@ export interface DeadDepartures {
   readonly unsent: readonly string[];
 }
 
+/** A reservation's place in the file, until the ledger knows how it ended. */
+export class Departure {
+  over = false;
+
+  constructor(readonly place: number) {}
+}
+
 let instances = 0;
 
 /**
@@ -53,27 +60,31 @@ export class DepartureLog {
 
   /**
    * To be called before a ledger is asked.
-   * @returns the reservation's place; undefined when it could not be written down: then it counts as sent
+   * @returns undefined when it could not be written down: then it counts as sent
    */
-  reserved(id: string): number | undefined {
-    const place = this.#fd === undefined ? undefined : (this.#free.pop() ?? this.#next++);
-    if (place === undefined) return undefined;
+  reserved(id: string): Departure | undefined {
+    if (this.#fd === undefined) return undefined;
+    const departure = new Departure(this.#free.pop() ?? this.#next++);
     const bytes = Buffer.alloc(PLACE_BYTES);
     bytes[0] = RESERVED;
     try {
       if (bytes.write(id, 1) < Buffer.byteLength(id)) throw new RangeError('too long an id');
-      this.#write(bytes, place);
-      return place;
+      this.#write(bytes, departure.place);
+      return departure;
     } catch {
-      this.over(place);
+      this.over(departure);
       return undefined;
     }
   }
 
-  /** The request leaves now. @throws GatewayError overloaded when that cannot be written down */
-  left(place: number): void {
+  /**
+   * The request leaves now.
+   * @throws GatewayError overloaded when that cannot be written down; client_closed for a reservation that has ended
+   */
+  left(departure: Departure): void {
+    if (departure.over) throw new GatewayError('client_closed', 'The call has ended.');
     try {
-      this.#write(LEFT, place);
+      this.#write(LEFT, departure.place);
     } catch (cause) {
       throw new GatewayError('overloaded', 'What is spent cannot be recorded at the moment.', {
         cause,
@@ -83,8 +94,10 @@ export class DepartureLog {
   }
 
   /** The ledger knows how the reservation ended, or never heard of it: its place may be used again. */
-  over(place: number): void {
-    this.#free.push(place);
+  over(departure: Departure): void {
+    if (departure.over) return;
+    departure.over = true;
+    this.#free.push(departure.place);
   }
 
   /** What dead processes have left. */

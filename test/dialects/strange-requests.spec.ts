@@ -108,7 +108,7 @@ describe('strange but legal Chat Completions requests', () => {
     expect(claude.messages).toEqual([
       { role: 'user', content: [{ type: 'text', text: 'Greet me.' }] },
     ]);
-    expect((contentBody(call, target('gemini'))).contents).toHaveLength(1);
+    expect(contentBody(call, target('gemini')).contents).toHaveLength(1);
     expect(completionBody(call, target('gpt'), true).messages).toEqual(body.messages);
   });
 

@@ -1,0 +1,397 @@
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { Index, MetricKind, ScalarKind } from 'usearch';
+import type { KeyFilter } from '../exact/key-filter.js';
+import type { ValueCodec } from '../exact/value-codec.js';
+import type { VectorMatch, VectorPoint, VectorQuery, VectorSpace } from './vector-store.js';
+
+export interface VectorIndexOptions {
+  readonly path: string;
+  /** Without it points come packed and sealed already. */
+  readonly sealing?: { readonly encryptionKey?: string | undefined } | undefined;
+  /** Opened at once. */
+  readonly space?: VectorSpace;
+}
+
+/** Classes that the thread has loaded: their names end differently in sources and in the build. */
+export interface VectorIndexTools {
+  readonly KeyFilter: typeof KeyFilter;
+  readonly ValueCodec: typeof ValueCodec;
+}
+
+type Row = Record<string, SQLOutputValue>;
+
+/** Below this a plain scan is faster than a graph, exact, and costs no memory beside the vectors. */
+const SCAN_BELOW = 400;
+const REBUILD_SLICE = 200;
+/** Answers longer than this are packed. */
+const COMPRESS_ABOVE = 1024;
+/** What a deleted row tells, for taking it out of the index. */
+const GONE = 'RETURNING row, space, scope, fingerprint';
+
+/**
+ * An index per scope and fingerprint in memory, rows in SQLite, for a thread of their own. The rows are the truth; the index is
+ * made from them after a start, in slices, while look-ups go on. A damaged file is set aside, with a notice.
+ *
+ * Loaded in worker threads, from sources and from the build: imports Node's modules and packages only.
+ */
+export class VectorIndex {
+  readonly #path: string;
+  readonly #tools: VectorIndexTools;
+  readonly #codec: ValueCodec | undefined;
+  readonly #tell: (notice: Readonly<Record<string, unknown>>) => void;
+  readonly #partitions = new Map<string, Partition>();
+  readonly #statements = new Map<string, StatementSync>();
+  #db: DatabaseSync | undefined;
+  #space: VectorSpace = { name: '', dimension: 0 };
+  /** The newest batch of points that was taken in. */
+  #newest = 0;
+  /** The last row that is in the index, while it is being made. */
+  #rebuilt: number | undefined;
+  #size = 0;
+
+  constructor(
+    { path, sealing, space }: VectorIndexOptions,
+    tools: VectorIndexTools,
+    tell: (notice: Readonly<Record<string, unknown>>) => void,
+  ) {
+    this.#path = path;
+    this.#tools = tools;
+    this.#codec = sealing === undefined ? undefined : new tools.ValueCodec(sealing.encryptionKey);
+    this.#tell = tell;
+    if (space !== undefined) this.open(space);
+  }
+
+  open(space: VectorSpace): void {
+    this.#forget();
+    this.#space = space;
+    this.#withDb((db) => {
+      const n = db.prepare('SELECT count(*) AS n FROM questions WHERE space = ?').get(space.name);
+      this.#size = Number(n?.n);
+    });
+    this.#rebuilt = 0;
+    this.#rebuildSlice();
+  }
+
+  /** Nearest first. */
+  search(query: Omit<VectorQuery, 'timeoutMs'>): VectorMatch[] {
+    const partition = this.#partitions.get(`${query.scope}/${query.fingerprint}`);
+    if (partition === undefined) return [];
+    const found: VectorMatch[] = [];
+    for (const row of partition.search(query.message, query.limit)) {
+      const hit = this.#sql('SELECT * FROM questions WHERE row = ? AND expires > ?').get(
+        row,
+        query.now,
+      );
+      const message = vectorOf(hit?.message);
+      if (hit === undefined || message === undefined) continue;
+      const context = vectorOf(hit.context);
+      found.push({
+        id: String(hit.id),
+        text: String(hit.text),
+        answer: String(hit.answer),
+        storedAt: Number(hit.stored),
+        expiresAt: Number(hit.expires),
+        key: String(hit.key),
+        // The graph's own distances are of 8-bit vectors.
+        similarity: cosine(query.message, message),
+        context:
+          context === undefined || query.context === undefined
+            ? Number(context === query.context)
+            : cosine(context, query.context),
+      });
+    }
+    return found.sort((p, q) => q.similarity - p.similarity);
+  }
+
+  /** All points or none. @param batch the caller's number of it */
+  upsert({
+    points,
+    batch,
+  }: {
+    readonly points: readonly VectorPoint[];
+    readonly batch?: number;
+  }): void {
+    this.#newest = batch ?? this.#newest;
+    const added: [row: number, point: VectorPoint][] = [];
+    this.#withDb((db) => {
+      db.exec('BEGIN IMMEDIATE');
+      try {
+        for (const point of points) added.push([this.#insert(point), point]);
+        db.exec('COMMIT');
+      } catch (error) {
+        // SQLite may have rolled back by itself; its error is the one to tell.
+        if (db.isTransaction) db.exec('ROLLBACK');
+        throw error;
+      }
+    });
+    for (const [row, { scope, fingerprint, message }] of added) {
+      this.#partitionOf(scope, fingerprint).add(row, message);
+    }
+    this.#size += added.length;
+  }
+
+  remove({ ids }: { readonly ids: readonly string[] }): void {
+    for (const id of ids) this.#remove(id);
+  }
+
+  /** Removes what matches the regular expression, all without one; gives how many went. */
+  clear({ pattern }: { readonly pattern: string | undefined }): number {
+    const expression = pattern === undefined ? undefined : new RegExp(pattern, 'u');
+    return this.#withDb((db) => {
+      db.function('question_matches', (key) => ((expression?.test(String(key)) ?? true) ? 1 : 0));
+      const gone = this.#drop(
+        db.prepare(`DELETE FROM questions WHERE question_matches(key) ${GONE}`).all(),
+      );
+      if (gone > 0) this.#tellPartitions();
+      return gone;
+    });
+  }
+
+  sweep({ now, maxEntries }: { readonly now: number; readonly maxEntries: number }): number {
+    // Spaces of embedders that are no longer configured go with their entries' time.
+    let gone = this.#drop(this.#sql(`DELETE FROM questions WHERE expires <= ? ${GONE}`).all(now));
+    if (this.#size > maxEntries) {
+      const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY row LIMIT ?`;
+      const many = this.#size - maxEntries;
+      gone += this.#drop(
+        this.#sql(`DELETE FROM questions WHERE row IN (${oldest}) ${GONE}`).all(
+          this.#space.name,
+          many,
+        ),
+      );
+    }
+    this.#tellPartitions();
+    return gone;
+  }
+
+  count(): number {
+    return this.#size;
+  }
+
+  close(): void {
+    this.#rebuilt = undefined;
+    this.#statements.clear();
+    this.#db?.close();
+    this.#db = undefined;
+  }
+
+  #insert(point: VectorPoint): number {
+    this.#remove(point.id);
+    const { lastInsertRowid } = this.#sql(
+      `INSERT INTO questions (space, id, scope, fingerprint, key, text, answer, message, context, stored, expires)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(
+      this.#space.name,
+      point.id,
+      point.scope,
+      point.fingerprint,
+      point.key,
+      this.#codec?.encodeNow(point.id, point.text, Infinity) ?? point.text,
+      this.#codec?.encodeNow(point.id, point.answer, COMPRESS_ABOVE) ?? point.answer,
+      bytesOf(point.message),
+      point.context === undefined ? null : bytesOf(point.context),
+      Math.floor(point.storedAt),
+      Math.floor(point.expiresAt),
+    );
+    return Number(lastInsertRowid);
+  }
+
+  #remove(id: string): void {
+    const gone = this.#sql(`DELETE FROM questions WHERE space = ? AND id = ? ${GONE}`);
+    this.#drop(gone.all(this.#space.name, id));
+  }
+
+  /** Takes deleted rows out of the index; gives how many there were, of whatever space. */
+  #drop(rows: readonly Row[]): number {
+    for (const row of rows) {
+      if (row.space !== this.#space.name) continue;
+      this.#size--;
+      const name = `${String(row.scope)}/${String(row.fingerprint)}`;
+      const partition = this.#partitions.get(name);
+      partition?.remove(Number(row.row));
+      if (partition?.size === 0) this.#partitions.delete(name);
+    }
+    return rows.length;
+  }
+
+  /** A slice of the table at a time, so that look-ups get their turn between. */
+  #rebuildSlice(): void {
+    if (this.#rebuilt === undefined || this.#db === undefined) return;
+    const rows = this.#sql(
+      'SELECT row, scope, fingerprint, message FROM questions WHERE space = ? AND row > ? ORDER BY row LIMIT ?',
+    ).all(this.#space.name, this.#rebuilt, REBUILD_SLICE);
+    for (const row of rows) this.#index(row);
+    const last = rows.at(-1);
+    if (last === undefined) {
+      this.#rebuilt = undefined;
+      this.#tellPartitions();
+      return;
+    }
+    this.#rebuilt = Number(last.row);
+    setImmediate(() => this.#rebuildSlice());
+  }
+
+  #index(row: Row): void {
+    const vector = vectorOf(row.message);
+    if (vector?.length !== this.#space.dimension) return;
+    this.#partitionOf(String(row.scope), String(row.fingerprint)).add(Number(row.row), vector);
+  }
+
+  /** So that the gateway need not ask for what is not there. */
+  #tellPartitions(): void {
+    if (this.#rebuilt !== undefined) return;
+    const { KeyFilter } = this.#tools;
+    const filter = new KeyFilter(KeyFilter.wordsFor(this.#partitions.size));
+    for (const name of this.#partitions.keys()) filter.add(name);
+    this.#tell({ partitions: filter.words, batch: this.#newest });
+  }
+
+  #partitionOf(scope: string, fingerprint: string): Partition {
+    const name = `${scope}/${fingerprint}`;
+    let partition = this.#partitions.get(name);
+    if (partition === undefined) {
+      partition = new Partition(this.#space.dimension);
+      this.#partitions.set(name, partition);
+    }
+    return partition;
+  }
+
+  #open(): DatabaseSync {
+    mkdirSync(dirname(this.#path), { recursive: true });
+    const db = new DatabaseSync(this.#path);
+    db.exec('PRAGMA busy_timeout = 2000');
+    db.exec('PRAGMA journal_mode = WAL');
+    db.exec('PRAGMA synchronous = NORMAL');
+    db.exec('PRAGMA cache_size = -8192');
+    db.exec('PRAGMA mmap_size = 268435456');
+    db.exec('PRAGMA temp_store = MEMORY');
+    db.exec(`
+      CREATE TABLE IF NOT EXISTS questions (
+        row INTEGER PRIMARY KEY, space TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL, fingerprint TEXT NOT NULL,
+        key TEXT NOT NULL, text TEXT NOT NULL, answer TEXT NOT NULL, message BLOB NOT NULL, context BLOB,
+        stored INTEGER NOT NULL, expires INTEGER NOT NULL, UNIQUE (space, id));
+      CREATE INDEX IF NOT EXISTS questions_expires ON questions (expires);`);
+    return db;
+  }
+
+  #withDb<T>(work: (db: DatabaseSync) => T): T {
+    try {
+      this.#db ??= this.#open();
+      return work(this.#db);
+    } catch (error) {
+      const code = (error as { errcode?: number }).errcode;
+      if (code !== 11 && code !== 26 && !/malformed|not a database/.test(String(error)))
+        throw error;
+      this.#setAside(error);
+      this.#db = this.#open();
+      return work(this.#db);
+    }
+  }
+
+  #sql(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.#withDb((db) => db.prepare(text));
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  }
+
+  #setAside(error: unknown): void {
+    try {
+      this.#db?.close();
+    } catch {
+      // It is broken: there is nothing to flush.
+    }
+    this.#db = undefined;
+    this.#forget();
+    const to = `${this.#path}.corrupt-${Date.now()}`;
+    for (const end of ['', '-wal', '-shm']) {
+      if (existsSync(this.#path + end)) renameSync(this.#path + end, to + end);
+    }
+    this.#tell({ corrupt: this.#path, setAside: to, reason: String(error) });
+  }
+
+  #forget(): void {
+    this.#partitions.clear();
+    this.#statements.clear();
+    this.#size = 0;
+  }
+}
+
+/** The vectors of one scope and fingerprint: a list while few, a graph (usearch, 8-bit) when many. */
+class Partition {
+  readonly #dimension: number;
+  readonly #few = new Map<number, Float32Array>();
+  readonly #members = new Set<number>();
+  #graph: Index | undefined;
+
+  constructor(dimension: number) {
+    this.#dimension = dimension;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  add(row: number, vector: Float32Array): void {
+    if (this.#members.has(row)) this.remove(row);
+    this.#members.add(row);
+    if (this.#graph === undefined) {
+      this.#few.set(row, vector);
+      if (this.#few.size > SCAN_BELOW) this.#toGraph();
+    } else {
+      this.#graph.add(BigInt(row), vector, 1);
+    }
+  }
+
+  remove(row: number): void {
+    if (!this.#members.delete(row)) return;
+    this.#few.delete(row);
+    this.#graph?.remove(BigInt(row));
+  }
+
+  search(vector: Float32Array, limit: number): number[] {
+    if (this.#graph !== undefined) {
+      const found = this.#graph.search(vector, limit, 1);
+      return [...found.keys].map(Number).filter((row) => this.#members.has(row));
+    }
+    return [...this.#few]
+      .map(([row, other]) => ({ row, score: cosine(vector, other) }))
+      .sort((p, q) => q.score - p.score)
+      .slice(0, limit)
+      .map(({ row }) => row);
+  }
+
+  #toGraph(): void {
+    this.#graph = new Index({
+      dimensions: this.#dimension,
+      metric: MetricKind.Cos,
+      quantization: ScalarKind.I8,
+      connectivity: 16,
+      expansion_add: 64,
+      expansion_search: 64,
+      multi: false,
+    });
+    for (const [row, vector] of this.#few) this.#graph.add(BigInt(row), vector, 1);
+    this.#few.clear();
+  }
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
+  return sum;
+}
+
+function vectorOf(blob: SQLOutputValue | undefined): Float32Array | undefined {
+  if (!(blob instanceof Uint8Array)) return undefined;
+  // A copy: SQLite's bytes need not be aligned to four.
+  return new Float32Array(blob.slice().buffer);
+}
+
+function bytesOf(vector: Float32Array): Uint8Array {
+  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+}

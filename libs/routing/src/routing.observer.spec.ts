@@ -12,9 +12,9 @@ import {
 } from '../testing/routing.world.js';
 import { RoutingObserver } from './routing.observer.js';
 
-function setUp(env = {}) {
+function setUp(env = {}, sluice = THREE_MODELS) {
   const world = routingWorld(
-    { ...THREE_MODELS, experiments: [{ id: 'e', split: { routed: 1 } }] },
+    { ...sluice, experiments: [{ id: 'e', split: { routed: 1 } }] },
     { env },
   );
   const observer = new RoutingObserver(
@@ -150,6 +150,17 @@ describe('feedback', () => {
     await w.feedback.give(call.caller, call.id, 0);
     expect(w.state('large')).toMatchObject({ failures: 1 });
     expect(w.state('small')).toBeUndefined();
+  });
+
+  it('is taken for a model without a grade too, which has nothing to learn from it', async () => {
+    const plain = { id: 'plain', provider: 'sandbox' };
+    const w = setUp({}, { ...THREE_MODELS, models: [plain] });
+    const call = callOf('hi', { model: 'plain' });
+    const decision = w.router.route(call);
+    const answer = () => Promise.resolve(replyOf(answerOf('hello')));
+    (await w.observer.watch(call, decision, answer)).take();
+    await w.feedback.give(call.caller, call.id, 0);
+    expect(w.state('plain')).toBeUndefined();
   });
 
   it('is refused for unknown calls and for those of others', async () => {

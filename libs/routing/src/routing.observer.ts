@@ -78,7 +78,11 @@ export class RoutingObserver {
 
   #expectFeedback(call: ChatCall, decision: RouteDecision): void {
     const { grade, experiment, chosen } = decision;
-    if (call.route === SHADOW_ROUTE || (grade === undefined && experiment === undefined)) return;
+    if (call.route === SHADOW_ROUTE) return;
+    if (grade === undefined && experiment === undefined) {
+      this.feedback.served(call.id, call.caller);
+      return;
+    }
     const model = answeredBy(call) ?? chosen;
     const estimate = testedEstimate(decision, model);
     this.feedback.answered({

@@ -1,5 +1,6 @@
 import { Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
 import { Clock, GatewayError, type Caller } from '@sluice/kernel';
+import { LRUCache } from 'lru-cache';
 import { DeferredWork, Logger } from '@sluice/observability';
 import { ExperimentLedger } from '../experiments/experiment.ledger.js';
 import { RoutingLearning } from '../learning/routing.learning.js';
@@ -13,11 +14,20 @@ const FLUSH_MS = 1000;
 const MAX_WAITING = 10_000;
 const FORGET_MS = 3_600_000;
 const KEPT_MS = 24 * 3_600_000;
+/** Answers that teach nothing, kept for a judgement. */
+const MAX_SERVED = 20_000;
+
+interface Served extends Pick<Caller, 'tenant' | 'id'> {
+  /** Epoch ms. */
+  readonly at: number;
+  judged: boolean;
+}
 
 /** What callers say of their answers. One judgement a call; it teaches the router and counts for the experiment's arm. */
 @Injectable()
 export class FeedbackService implements OnApplicationShutdown {
   readonly #store: FeedbackStore;
+  readonly #served = new LRUCache<string, Served>({ max: MAX_SERVED });
   #waiting: AnsweredCall[] = [];
   #timer: NodeJS.Timeout | undefined;
   #forgotAt = 0;
@@ -45,12 +55,22 @@ export class FeedbackService implements OnApplicationShutdown {
   }
 
   /**
+   * Remembers an answer whose judgement teaches the router nothing: one out of the cache, or of a model without a grade. Known
+   * to this process alone: a row in the store for each hit would cost more than the hit.
+   */
+  served(requestId: string, caller: Caller): void {
+    const { tenant, id } = caller;
+    this.#served.set(requestId, { tenant, id, at: this.clock.now(), judged: false });
+  }
+
+  /**
    * @param score 0 (useless) to 1 (perfect)
    * @throws GatewayError not_found for a call that is unknown, older than a day or somebody else's; conflict for a second
    * judgement; overloaded while judgements cannot be stored
    */
   async give(caller: Caller, requestId: string, score: number): Promise<void> {
-    const call = await this.#judge(caller, requestId);
+    const call = this.#judgeServed(caller, requestId) ?? (await this.#judge(caller, requestId));
+    if (call === 'noted') return;
     if (call === undefined) {
       throw new GatewayError('not_found', 'No recent request of yours has this id.', {
         param: 'request_id',
@@ -75,6 +95,15 @@ export class FeedbackService implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#flush().catch(() => undefined);
+  }
+
+  #judgeServed(caller: Caller, requestId: string): 'noted' | 'judged' | undefined {
+    const served = this.#served.get(requestId);
+    if (served?.tenant !== caller.tenant || served.id !== caller.id) return undefined;
+    if (this.clock.now() - served.at > KEPT_MS) return undefined;
+    if (served.judged) return 'judged';
+    served.judged = true;
+    return 'noted';
   }
 
   async #judge(caller: Caller, requestId: string): ReturnType<FeedbackStore['judge']> {

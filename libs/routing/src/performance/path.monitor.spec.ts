@@ -22,6 +22,7 @@ function setUp() {
     world.experiments,
     world.splitter,
     shadow,
+    world.feedback,
   );
   const calls = (count: number, durationMs: number, ok = true) => {
     for (let i = 0; i < count; i++) {
@@ -163,6 +164,34 @@ describe('the performance interceptor', () => {
       await interceptor.around(callOf('hi'), answered)
     ).abandon(new GatewayError('upstream_error', 'cut'));
     expect(monitor.path('direct').failures).toBe(2);
+  });
+
+  it('lets hits be judged, by their caller, once, within a day, and learns nothing of it', async () => {
+    const { interceptor, feedback, learning, clock } = setUp();
+    const served = async (verdict: 'hit' | 'semantic' | 'coalesced'): Promise<ChatCall> => {
+      const call = callOf('hi');
+      const next = (c: ChatCall) => {
+        c.journal.cache = { verdict };
+        return Promise.resolve(ChatReply.message(answerOf('hello')));
+      };
+      (await interceptor.around(call, next)).take();
+      return call;
+    };
+    for (const verdict of ['hit', 'semantic', 'coalesced'] as const) {
+      const call = await served(verdict);
+      const stranger = { ...call.caller, id: 'eve' };
+      await expect(feedback.give(stranger, call.id, 0)).rejects.toMatchObject({
+        code: 'not_found',
+      });
+      await feedback.give(call.caller, call.id, 0);
+      await expect(feedback.give(call.caller, call.id, 0)).rejects.toMatchObject({
+        code: 'conflict',
+      });
+    }
+    expect(learning.ledger.states()).toEqual([]);
+    const old = await served('hit');
+    clock.advance(24 * 60 * MINUTE + 1);
+    await expect(feedback.give(old.caller, old.id, 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('counts hits on the path cache, exposed by the arm their caller belongs to', async () => {

@@ -12,6 +12,7 @@ import {
 import { ExperimentLedger } from '../experiments/experiment.ledger.js';
 import { ExperimentSplitter } from '../experiments/experiment.splitter.js';
 import { SHADOW_ROUTE, ShadowTraffic } from '../experiments/shadow.traffic.js';
+import { FeedbackService } from '../feedback/feedback.service.js';
 import { RuntimeFlags } from '../flags/runtime.flags.js';
 import { AUTO } from '../router.js';
 import { PathMonitor } from './path.monitor.js';
@@ -28,6 +29,7 @@ export class PerformanceInterceptor extends ChatInterceptor {
     private readonly experiments: ExperimentLedger,
     private readonly splitter: ExperimentSplitter,
     private readonly shadow: ShadowTraffic,
+    private readonly feedback: FeedbackService,
   ) {
     super();
   }
@@ -58,7 +60,9 @@ export class PerformanceInterceptor extends ChatInterceptor {
     this.monitor.record({ path: hit ? 'cache' : journal.path, model, durationMs, ok });
     this.flags.observe(call, ok ? durationMs : undefined);
     this.#expose(call, { ok, hit, durationMs, end });
-    if (ok && !hit) this.shadow.follow(call);
+    if (!ok) return;
+    if (hit) this.feedback.served(call.id, call.caller);
+    else this.shadow.follow(call);
   }
 
   #expose(

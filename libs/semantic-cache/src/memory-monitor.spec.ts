@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { configFromObjects } from '@sluice/config';
 import { Metrics } from '@sluice/observability';
 import { RecordingLogger } from '../testing/logs.js';
@@ -18,8 +18,13 @@ function monitorOf() {
   const config = configFromObjects({
     sluice: { cache: { l1: { maxEntries: 1000, maxBytes: '64kb' } } },
   });
+  let reload = (): void => undefined;
+  jest.spyOn(config, 'onChange').mockImplementation((listener) => {
+    reload = () => listener(config.current, config.current);
+    return () => undefined;
+  });
   const monitor = new MemoryMonitor(config, storage, new CacheMetrics(metrics), logger);
-  return { monitor, sizes, logger, metrics };
+  return { monitor, sizes, logger, metrics, reload: () => reload() };
 }
 
 describe('the memory monitor', () => {
@@ -41,6 +46,15 @@ describe('the memory monitor', () => {
     monitor.check(0.5);
     monitor.check(0.5);
     expect(sizes.map(({ maxEntries }) => maxEntries)).toEqual([500, 250, 500, 1000]);
+  });
+
+  it('stays small when the configuration is read again', () => {
+    const { monitor, sizes, reload } = monitorOf();
+    reload();
+    expect(sizes).toEqual([]);
+    monitor.check(0.9);
+    reload();
+    expect(sizes.map(({ maxEntries }) => maxEntries)).toEqual([500, 500]);
   });
 
   it('counts each halving, and keeps no timer after the end', async () => {

@@ -24,7 +24,12 @@ export class MemoryMonitor implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly storage: CacheStorage,
     private readonly metrics: CacheMetrics,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    // After the storage, which takes the configured size: short memory is short under a new configuration, too.
+    config.onChange(() => {
+      if (this.#share < 1) this.#resize();
+    });
+  }
 
   onApplicationBootstrap(): void {
     this.#delay = monitorEventLoopDelay({ resolution: 20 });
@@ -57,6 +62,10 @@ export class MemoryMonitor implements OnApplicationBootstrap, OnModuleDestroy {
     } else {
       return;
     }
+    this.#resize();
+  }
+
+  #resize(): void {
     const { maxEntries, maxBytes, ttl } = this.config.current.sluice.cache.l1;
     this.storage.memory.resize({
       maxEntries: Math.max(1, Math.floor(maxEntries * this.#share)),

@@ -146,7 +146,7 @@ export class CascadeRunner {
     outcome: 'accepted' | 'escalated' | 'released' | 'failed',
   ): void {
     this.metrics.cascades.inc({ outcome });
-    const decision = this.log.of(call.id);
+    const decision = this.log.of(call);
     const grade = decision?.grade;
     const [cheap] = plan.cheap;
     const model = cheap?.model;

@@ -1,20 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { Clock, type ChatCall } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
-import { LRUCache } from 'lru-cache';
 import { RoutingMetrics } from '../routing.metrics.js';
 import type { RouteDecision } from './decision.js';
 import { DecisionFile } from './decision.file.js';
 
 const RING = 1000;
-/** Decisions that the end of a call still finds. */
-const REMEMBERED = 20_000;
 
 /** Every decision: in metrics, in the log, in a ring for the admin API and in the replay file. */
 @Injectable()
 export class DecisionLog {
   readonly #ring: RouteDecision[] = [];
-  readonly #byCall = new LRUCache<string, RouteDecision>({ max: REMEMBERED });
+  /** For the end of the call, and gone with it. */
+  readonly #byCall = new WeakMap<ChatCall, RouteDecision>();
 
   constructor(
     private readonly metrics: RoutingMetrics,
@@ -26,7 +24,7 @@ export class DecisionLog {
   add(call: ChatCall, decision: RouteDecision): void {
     this.#ring.push(decision);
     if (this.#ring.length > RING) this.#ring.shift();
-    this.#byCall.set(call.id, decision);
+    this.#byCall.set(call, decision);
     this.metrics.decisions.inc({
       grade: decision.grade ?? 'none',
       model: decision.chosen,
@@ -48,7 +46,7 @@ export class DecisionLog {
     call: ChatCall,
     outcome: { readonly input: number; readonly output: number; readonly ok: boolean },
   ): void {
-    const decision = this.of(call.id);
+    const decision = this.of(call);
     if (decision?.features === undefined) return;
     this.file.append({
       at: this.clock.now(),
@@ -62,8 +60,8 @@ export class DecisionLog {
     });
   }
 
-  of(callId: string): RouteDecision | undefined {
-    return this.#byCall.peek(callId);
+  of(call: ChatCall): RouteDecision | undefined {
+    return this.#byCall.get(call);
   }
 
   /** Newest first. */

@@ -42,10 +42,31 @@ const chat = (text, extra = {}) =>
   });
 
 let unique = Date.now();
-const fresh = (extra) => () => chat(PROMPT + unique++, extra);
+const fresh = (extra) => () => chat(different(unique++), extra);
+/** Apart by a number alone: what the semantic cache finds near, reads, and must refuse. */
+const near = () => chat(PROMPT + unique++);
+
+const WORDS =
+  `harbour violin granite pepper satellite orchard ledger comet bakery glacier piston meadow turbine lantern walrus
+  canvas thunder saddle copper monsoon library anchor beetle furnace prairie compass velvet engine dolphin quarry
+  puzzle cathedral mosquito railway ginger planet carpet volcano hammer islet penguin reactor pottery cactus bridge
+  tobacco tunnel falcon marble syrup theatre lichen magnet oyster parliament rocket sapphire tractor umbrella vaccine
+  waterfall xylophone yeast zeppelin`.split(/\s+/);
+/** A question of the length of {@link PROMPT} about six of 64 words, another one for each number. */
+function different(number) {
+  // Knuth's multiplicative hash: neighbouring numbers have nothing in common.
+  let bits = BigInt(number) * 11400714819323198485n;
+  const words = Array.from({ length: 6 }, () => {
+    bits = BigInt.asUintN(64, (bits >> 7n) ^ (bits << 3n));
+    return WORDS[Number(BigInt.asUintN(6, bits >> 20n))];
+  });
+  return `What has the ${words[0]} to do with a ${words[1]}, and why would ${words[2]} or ${words[3]} matter to ${words[4]} ${words[5]} number ${number}?`;
+}
+
 export const bodies = {
   fixed: () => chat(PROMPT),
   unique: fresh(),
+  near,
   stream: fresh({ stream: true }),
   /** A stream that lasts long enough to be left in the middle. */
   left: fresh({ model: 'paced', stream: true }),
@@ -78,6 +99,7 @@ export const SETTINGS = [
     ...forwarder,
   },
   { name: 'governed miss', body: bodies.unique, peer: true, ...forwarder },
+  { name: 'miss among near questions', body: bodies.near, ...forwarder },
   { name: 'auto', body: bodies.auto, ...forwarder },
   // Without the peer: version 1.15.2 answers 500 to every stream under Node 24 ("TypeError: immutable" on its headers).
   { name: 'stream', body: bodies.stream, ...forwarder },

@@ -15,10 +15,7 @@ export class ChatController {
 
   @Post('v1/chat/completions')
   @HttpCode(200)
-  chatCompletions(
-    @Req() request: Request,
-    @Res() reply: Reply,
-  ): Promise<void> {
+  chatCompletions(@Req() request: Request, @Res() reply: Reply): Promise<void> {
     return this.door.answer('openai-chat', request, reply);
   }
 

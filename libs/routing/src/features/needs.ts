@@ -27,11 +27,8 @@ export function needsOf(prompt: Prompt): Capability[] {
  */
 export function assertCapable(call: ChatCall, target: Target, work: Work): void {
   const { capabilities, model } = target;
-  if (capabilities.length === 0) return;
-  if (work === 'embeddings') {
-    if (capabilities.includes('embeddings')) return;
-    throw incapable('model', `The model \`${model}\` does not make embeddings.`);
-  }
+  // Whether a model makes vectors of texts its provider says, at no cost; many answer and embed.
+  if (capabilities.length === 0 || work === 'embeddings') return;
   if (capabilities.every((capability) => capability === 'embeddings')) {
     throw incapable('model', `The model \`${model}\` makes embeddings only.`);
   }

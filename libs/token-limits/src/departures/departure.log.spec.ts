@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DepartureLog, type Departure } from './departure.log.js';
+import { showLife } from './life.sign.js';
 
 let root: string;
 beforeEach(async () => {
@@ -17,10 +19,15 @@ async function open(): Promise<DepartureLog> {
 }
 /** Another process finds the file of one that is gone: the same number, another start. */
 async function kill(): Promise<string> {
-  const [name = ''] = await readdir(root);
+  const [name = ''] = await files();
   const dead = name.replace(/^(\d+)-\d+-/, '$1-1-');
   await rename(join(root, name), join(root, dead));
+  await rm(join(root, `${name}.sock`));
   return join(root, dead);
+}
+/** But for the signs of life. */
+async function files(): Promise<readonly string[]> {
+  return (await readdir(root)).filter((name) => !name.endsWith('.sock'));
 }
 const place = (log: DepartureLog, id: string): Departure => {
   const found = log.reserved(id);
@@ -61,7 +68,7 @@ describe('departures', () => {
   it('stay small, however many calls there are', async () => {
     const log = await open();
     for (let i = 0; i < 5000; i++) log.over(place(log, `call ${i}`));
-    const [name = ''] = await readdir(root);
+    const [name = ''] = await files();
     expect((await stat(join(root, name))).size).toBe(64);
   });
 
@@ -71,7 +78,7 @@ describe('departures', () => {
     expect(await (await open()).dead()).toEqual([]);
   });
 
-  it('of another boot or container are not believed, and removed after a day', async () => {
+  it('of another boot are not believed, and removed after a day', async () => {
     const log = await open();
     place(log, 'waiting');
     const dead = await kill();
@@ -83,10 +90,30 @@ describe('departures', () => {
     await writeFile(join(root, 'notes.txt'), 'somebody else’s');
     const heir = await open();
     expect(await heir.dead()).toEqual([]);
-    expect(await readdir(root)).toHaveLength(3);
+    expect(await files()).toHaveLength(3);
     const old = new Date(Date.now() - 2 * 86_400_000);
     await utimes(elsewhere, old, old);
     await heir.dead();
+    expect(await files()).toHaveLength(2);
+  });
+
+  it('of another container on this machine are believed when the kernel says that their process has died', async () => {
+    const log = await open();
+    place(log, 'waiting');
+    const here = await kill();
+    const there = here.replace(/-[\w-]{16}(-[\w-]{16}-\d+\.departures)$/, `-${'B'.repeat(16)}$1`);
+    await rename(here, there);
+    const heir = await open();
+    // Nothing to go by.
+    expect(await heir.dead()).toEqual([]);
+    const living = await showLife(`${there}.sock`);
+    expect(await heir.dead()).toEqual([]);
+    await new Promise((done) => living?.close(done));
+    const dying = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', dying, `${there}.sock`]);
+    const [found] = await heir.dead();
+    expect(found).toEqual({ path: there, unsent: ['waiting'] });
+    await heir.forget(found!);
     expect(await readdir(root)).toHaveLength(2);
   });
 
@@ -96,7 +123,7 @@ describe('departures', () => {
     place(open1, 'unsettled');
     await done.close();
     await open1.close();
-    const left = await readdir(root);
+    const left = await files();
     expect(left).toHaveLength(1);
     expect(await readFile(join(root, left[0]!), 'utf8')).toContain('unsettled');
   });

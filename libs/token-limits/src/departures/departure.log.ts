@@ -1,15 +1,18 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { liveness, ownIdentity, type ProcessIdentity } from '@sluice/cluster';
 import { GatewayError } from '@sluice/kernel';
+import { lifeAt, showLife } from './life.sign.js';
 
 /** One reservation's place in the file: a state, then the id. Never across two pages of memory. */
 const PLACE_BYTES = 64;
 const RESERVED = 'r'.charCodeAt(0);
 const LEFT = Buffer.from('l');
-const NAME = /^(\d+)-(\d+)-([\w-]{16})-\d+\.departures$/;
+const NAME = /^(\d+)-(\d+)-([\w-]{16})-([\w-]{16})-\d+\.departures$/;
+const LIFE = '.sock';
 /** The leases of a process that cannot be judged from here have long run out by then. */
 const STALE_MS = 86_400_000;
 
@@ -43,6 +46,7 @@ export class DepartureLog {
   #fd: number | undefined;
   #path: string | undefined;
   #self: ProcessIdentity | undefined;
+  #life: Server | undefined;
 
   constructor(private readonly root: string) {}
 
@@ -52,8 +56,10 @@ export class DepartureLog {
     if (self.realm === '') return;
     await mkdir(this.root, { recursive: true });
     instances += 1;
-    const name = `${self.pid}-${self.start}-${realmName(self)}-${instances}.departures`;
+    const { boot, realm } = placesOf(self);
+    const name = `${self.pid}-${self.start}-${realm}-${boot}-${instances}.departures`;
     this.#path = join(this.root, name);
+    this.#life = await showLife(this.#path + LIFE);
     this.#fd = openSync(this.#path, 'w');
     this.#self = self;
   }
@@ -107,14 +113,10 @@ export class DepartureLog {
     const found: DeadDepartures[] = [];
     for (const name of await readdir(this.root)) {
       const path = join(this.root, name);
-      const [, pid, start = '', realm] = NAME.exec(name) ?? [];
-      if (pid === undefined || path === this.#path) continue;
-      if (realm !== realmName(self)) {
-        await removeStale(path);
-        continue;
-      }
-      const owner = { pid: Number(pid), start, realm: self.realm };
-      if ((await liveness(owner, self)) !== 'dead') continue;
+      if (path === this.#path || !NAME.test(name)) continue;
+      const verdict = await this.#verdict(path, name, self);
+      if (verdict === 'unknown') await removeStale(path);
+      if (verdict !== 'dead') continue;
       found.push({ path, unsent: unsentIn(await readFile(path)) });
     }
     return found;
@@ -122,7 +124,7 @@ export class DepartureLog {
 
   /** All of it is settled. */
   async forget({ path }: DeadDepartures): Promise<void> {
-    await rm(path, { force: true });
+    await remove(path);
   }
 
   /** No reservation is made any more. What is still open waits for the next process. */
@@ -130,7 +132,21 @@ export class DepartureLog {
     if (this.#fd === undefined || this.#path === undefined) return;
     closeSync(this.#fd);
     this.#fd = undefined;
-    if (this.#free.length === this.#next) await rm(this.#path, { force: true });
+    this.#life?.close();
+    if (this.#free.length === this.#next) await remove(this.#path);
+  }
+
+  /** By its number where that means anything, by its sign of life elsewhere on this machine. */
+  async #verdict(
+    path: string,
+    name: string,
+    self: ProcessIdentity,
+  ): Promise<'alive' | 'dead' | 'unknown'> {
+    const [, pid, start = '', realm, boot] = NAME.exec(name) ?? [];
+    const own = placesOf(self);
+    if (boot !== own.boot) return 'unknown';
+    if (realm === own.realm) return liveness({ pid: Number(pid), start, realm: self.realm }, self);
+    return lifeAt(path + LIFE);
   }
 
   #write(bytes: Buffer, place: number): void {
@@ -152,10 +168,17 @@ function unsentIn(file: Buffer): readonly string[] {
 
 async function removeStale(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await rm(path, { force: true });
+  if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) await remove(path);
 }
 
-/** One boot of the machine and one pid namespace. */
-function realmName({ realm }: ProcessIdentity): string {
-  return createHash('sha256').update(realm).digest('base64url').slice(0, 16);
+async function remove(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await rm(path + LIFE, { force: true });
+}
+
+/** Short names of one boot of the machine, and of one pid namespace in it. */
+function placesOf({ realm }: ProcessIdentity): { readonly boot: string; readonly realm: string } {
+  const short = (text: string) =>
+    createHash('sha256').update(text).digest('base64url').slice(0, 16);
+  return { boot: short(realm.split(' ', 1)[0] ?? ''), realm: short(realm) };
 }

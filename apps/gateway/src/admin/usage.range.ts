@@ -20,6 +20,21 @@ export function usageRange(asked: AskedRange, nowMs: number): { from: Date; to: 
   return { from: new Date(from), to: new Date(to) };
 }
 
+/** As {@link usageRange}, but for callers, whose bills are of months: without `from` it begins with the month of its end. */
+export function monthRange(
+  asked: Pick<AskedRange, 'from' | 'to'>,
+  nowMs: number,
+): { from: Date; to: Date } {
+  const to = new Date(asked.to === undefined ? nowMs : endOf(asked.to));
+  // The last moment that is counted: midnight of the first belongs to the month that has ended.
+  const last = new Date(to.getTime() - 1);
+  const from =
+    asked.from === undefined
+      ? new Date(Date.UTC(last.getUTCFullYear(), last.getUTCMonth(), 1))
+      : new Date(asked.from);
+  return { from, to };
+}
+
 function endOf(moment: string): number {
   return DATE.test(moment) ? Date.parse(moment) + DAY_MS : Date.parse(moment);
 }

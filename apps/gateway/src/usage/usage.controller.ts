@@ -6,6 +6,7 @@ import { LimitsView } from '@sluice/token-limits';
 import { UsageQueries } from '@sluice/usage';
 import { budgetJson } from '../admin/budgets.controller.js';
 import { usageGroupJson, usageSumsJson } from '../admin/usage.json.js';
+import { monthRange } from '../admin/usage.range.js';
 import { checked } from '../http/checked.js';
 import { callerOf } from '../http/request-state.js';
 
@@ -23,19 +24,11 @@ export class OwnUsageController {
     private readonly clock: Clock,
   ) {}
 
-  /** `from` and `to` are UTC; this month when left out. */
+  /** `from` and `to` are UTC, a day given as `to` is part of it; this month when left out. */
   @Get()
   async own(@Req() request: FastifyRequest, @Query() query: unknown): Promise<unknown> {
-    const { from, to } = checked(ownUsageQuery, query);
     const caller = callerOf(request);
-    const now = new Date(this.clock.now());
-    const range = {
-      from:
-        from === undefined
-          ? new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1))
-          : new Date(from),
-      to: to === undefined ? now : new Date(to),
-    };
+    const range = monthRange(checked(ownUsageQuery, query), this.clock.now());
     const [report, limits] = await Promise.all([
       this.usage.ofCaller(caller.tenant, caller.id, range),
       this.limits.ofCaller(caller),

@@ -176,6 +176,20 @@ describe('KeyVerifier', () => {
     expect(await code('k')).toBe('admitted');
   });
 
+  it('asks a database that is down once a second, however many callers there are', async () => {
+    table.add('k');
+    await verify('k');
+    table.state = 'down';
+    clock.advance(10_000);
+    const before = table.statements;
+    for (let call = 0; call < 100; call++) {
+      expect(await code('k')).toBe('admitted');
+      await deferred.drain(1_000);
+      clock.advance(5);
+    }
+    expect(table.statements - before).toBe(1);
+  });
+
   it('makes one caller a second wait for a database that hangs, not all of them', async () => {
     table.add('k');
     await verify('k');

@@ -58,8 +58,9 @@ export class KeyVerifier {
     if (entry === undefined) return this.#askUnknown(name, hash);
     const now = this.clock.monotonic();
     const age = now - entry.askedAt;
-    if (age < TRUSTED_MS || (now < this.#pausedUntil && age < GRACE_MS)) {
-      if (age >= RENEW_AFTER_MS) this.#renew(entry, name, hash);
+    const isPaused = now < this.#pausedUntil;
+    if (age < TRUSTED_MS || (isPaused && age < GRACE_MS)) {
+      if (age >= RENEW_AFTER_MS && !isPaused) this.#renew(entry, name, hash);
       return this.#judge(entry);
     }
     return this.#askAgain(entry, name, hash);

@@ -239,6 +239,45 @@ describe('a run shared by identical calls', () => {
     expect(aborted).toBe(true);
   });
 
+  it('charges the last reader who leaves before the answer for what was sent upstream', async () => {
+    const [a, b] = [callOf('a'), callOf('b')];
+    const run = new SharedRun(
+      a.call,
+      (call) =>
+        new Promise((_resolve, reject) => {
+          call.signal.addEventListener('abort', () => {
+            // The engine closes what it has opened before it tells the price.
+            setImmediate(() => reject(new GatewayError('client_closed', 'left', { bill })));
+          });
+        }),
+      () => undefined,
+    );
+    const [first, second] = [run.join(a.call), run.join(b.call)];
+    a.leave();
+    const refused: unknown = await first.catch((error: unknown) => error);
+    b.leave();
+    await expect(second).rejects.toMatchObject({ code: 'client_closed', bill });
+    expect(refused).toMatchObject({ code: 'client_closed', bill: undefined });
+  });
+
+  it('closes and charges an answer that comes as the last reader leaves', async () => {
+    const tap = new Faucet();
+    const a = callOf('a');
+    const run = new SharedRun(
+      a.call,
+      // Deaf to the signal, as an upstream is whose answer is on its way.
+      (call) =>
+        new Promise((resolve) => {
+          call.signal.addEventListener('abort', () => resolve(tap.handler(call)));
+        }),
+      () => undefined,
+    );
+    const joining = run.join(a.call);
+    a.leave();
+    await expect(joining).rejects.toMatchObject({ code: 'client_closed', bill });
+    expect(tap.closed).toBe(1);
+  });
+
   it('tells every reader of a failure midway', async () => {
     const tap = new Faucet();
     const [a, b] = [callOf('a'), callOf('b')];

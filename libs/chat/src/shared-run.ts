@@ -2,6 +2,7 @@ import {
   ChatReply,
   GatewayError,
   NO_USAGE,
+  amended,
   asGatewayError,
   type Bill,
   type ChatCall,
@@ -83,8 +84,7 @@ export class SharedRun {
     try {
       reply = await leavable(this.#reply, call.signal);
     } catch (error) {
-      this.#leave(me);
-      throw error;
+      throw this.#leave(me) ? await this.#billed(error) : error;
     } finally {
       this.#copyFacts(me, leading);
     }
@@ -114,6 +114,11 @@ export class SharedRun {
           this.#payerAtEnd = this.#payer();
         },
       });
+      if (this.#abort.signal.aborted) {
+        // The answer came as the last reader left: nobody else would close it.
+        await reply.abandon();
+        throw amended(left(), { bill: this.#end });
+      }
       if (reply.kind === 'message') {
         reply.take();
         this.#close();
@@ -203,11 +208,19 @@ export class SharedRun {
     };
   }
 
-  #leave(reader: Reader): void {
-    if (reader.left) return;
+  /** What the run has spent until its last reader left, who pays for it: its end is waited for, which is near. */
+  async #billed(error: unknown): Promise<GatewayError> {
+    const end = await this.#reply.then(() => undefined, asGatewayError);
+    return amended(asGatewayError(error), { bill: end?.bill });
+  }
+
+  /** @returns true when the run ends with this reader */
+  #leave(reader: Reader): boolean {
+    if (reader.left) return false;
     const paying = this.#payer() === reader;
     const last = this.#readers.every((r) => r === reader || r.left);
-    if (last && !this.#over) {
+    const ending = last && !this.#over;
+    if (ending) {
       // Ends the run's reply while this reader still counts as its payer: the tokens made so far are its.
       this.#close();
       this.#abort.abort(new GatewayError('client_closed', 'Every reader of the call has left.'));
@@ -224,6 +237,7 @@ export class SharedRun {
         })
         .catch(() => undefined);
     }
+    return ending;
   }
 
   #payer(): Reader | undefined {
@@ -286,9 +300,12 @@ function tooSlow(): GatewayError {
   );
 }
 
+function left(): GatewayError {
+  return new GatewayError('client_closed', 'The client has left.');
+}
+
 /** Waits for `promise`, but no longer than the caller does. */
 async function leavable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const left = (): GatewayError => new GatewayError('client_closed', 'The client has left.');
   if (signal.aborted) throw left();
   let onAbort: (() => void) | undefined;
   try {

@@ -6,6 +6,11 @@ import type { FastifyReply } from 'fastify';
  */
 export function clientSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
+  // Gone while somebody else was waited for: a guard, an earlier turn, another request with the same key.
+  if (reply.raw.destroyed && !reply.raw.writableFinished) {
+    controller.abort();
+    return controller.signal;
+  }
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) controller.abort();
   });

@@ -18,3 +18,4 @@ export {
   type TestDatabase,
   type TestPostgres,
 } from './testing/test-postgres.js';
+export { openTestDatabase, type OpenTestDatabase } from './testing/test-database.js';

@@ -6,7 +6,7 @@ import { type AddressInfo } from 'node:net';
 import { createHmac } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
+import { openTestDatabase, type Database, type OpenTestDatabase } from '@sluice/database';
 import { ManualClock, uuidv7 } from '@sluice/kernel';
 import { SilentLogger } from '@sluice/observability';
 import { LiveRedisConnection, startTestRedis, type TestRedis } from '@sluice/redis';
@@ -19,23 +19,20 @@ import { SqlAllowanceBank } from './persistence/sql-allowance.bank.js';
 import { SqlBudgetAlertRepository } from './persistence/sql-budget-alert.repository.js';
 import { SqlSpendControlRepository } from './persistence/sql-spend-control.repository.js';
 
-let postgres: TestPostgres;
+let opened: OpenTestDatabase;
 let server: TestRedis;
 let database: Database;
 const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
-  [postgres, server] = await Promise.all([startTestPostgres(), startTestRedis()]);
-  const { url } = await postgres.createDatabase();
-  const settings = { url, poolMax: 4, dataDir: '', embedded: 'join' as const };
-  database = await Database.open({ settings, logger: new SilentLogger() });
+  [opened, server] = await Promise.all([openTestDatabase(), startTestRedis()]);
+  ({ database } = opened);
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((c) => c.close()));
 });
 afterAll(async () => {
-  await database.close();
-  await postgres.stop();
+  await opened.close();
   await server.stop();
 });
 

@@ -1,25 +1,16 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
-import { SilentLogger } from '@sluice/observability';
+import { openTestDatabase, type Database, type OpenTestDatabase } from '@sluice/database';
 import { SqlRateOverrideRepository } from './sql-rate-override.repository.js';
 
-let server: TestPostgres;
+let opened: OpenTestDatabase;
 let database: Database;
 
 beforeAll(async () => {
-  server = await startTestPostgres();
-  const { url } = await server.createDatabase();
-  const settings = {
-    url,
-    poolMax: 2,
-    dataDir: '',
-    embedded: 'join' as const,
-  };
-  database = await Database.open({ settings, logger: new SilentLogger() });
+  opened = await openTestDatabase();
+  ({ database } = opened);
 });
 afterAll(async () => {
-  await database.close();
-  await server.stop();
+  await opened.close();
 });
 
 it('keeps the last override of each subject until it expires', async () => {

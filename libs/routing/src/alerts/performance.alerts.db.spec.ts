@@ -1,27 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
-import { SilentLogger, type DeferredWork } from '@sluice/observability';
+import { openTestDatabase, type Database, type OpenTestDatabase } from '@sluice/database';
+import type { DeferredWork } from '@sluice/observability';
 import { routingWorld, THREE_MODELS } from '../../testing/routing.world.js';
 import { PathMonitor } from '../performance/path.monitor.js';
 import { PostgresAlertStore } from '../persistence/postgres-alert.store.js';
 import { AlertSink } from '../ports/alert-sink.port.js';
 import type { PerformanceAlert } from './alert.store.js';
 
-let server: TestPostgres;
+let opened: OpenTestDatabase;
 let database: Database;
 
 beforeAll(async () => {
-  server = await startTestPostgres();
-  const { url } = await server.createDatabase();
-  database = await Database.open({
-    settings: { url, poolMax: 4, dataDir: '', embedded: 'own' },
-    logger: new SilentLogger(),
-  });
+  opened = await openTestDatabase();
+  ({ database } = opened);
 });
-afterAll(async () => {
-  await database.close();
-  await server.stop();
-});
+afterAll(() => opened.close());
 let deferred: DeferredWork[] = [];
 beforeEach(async () => {
   // What the last test's replicas still have to do, they would do with this test's alerts.

@@ -1,27 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
-import { SilentLogger } from '@sluice/observability';
+import { openTestDatabase, type Database, type OpenTestDatabase } from '@sluice/database';
 import type { ArmDelta } from '../experiments/arm.totals.js';
 import { callOf, routingWorld, THREE_MODELS } from '../../testing/routing.world.js';
 import { PostgresExperimentStore } from './postgres-experiment.store.js';
 import { PostgresFeedbackStore } from './postgres-feedback.store.js';
 import { PostgresFlagStore } from './postgres-flag.store.js';
 
-let server: TestPostgres;
+let opened: OpenTestDatabase;
 let database: Database;
 
 beforeAll(async () => {
-  server = await startTestPostgres();
-  const { url } = await server.createDatabase();
-  database = await Database.open({
-    settings: { url, poolMax: 4, dataDir: '', embedded: 'own' },
-    logger: new SilentLogger(),
-  });
+  opened = await openTestDatabase();
+  ({ database } = opened);
 });
-afterAll(async () => {
-  await database.close();
-  await server.stop();
-});
+afterAll(() => opened.close());
 
 describe('flags in Postgres', () => {
   it('come back as they were stored, the last writer winning', async () => {

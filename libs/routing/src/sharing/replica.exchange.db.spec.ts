@@ -1,27 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
-import { SilentLogger } from '@sluice/observability';
+import { openTestDatabase, type Database, type OpenTestDatabase } from '@sluice/database';
 import { callOf, routingWorld, THREE_MODELS } from '../../testing/routing.world.js';
 import { PathMonitor } from '../performance/path.monitor.js';
 import { PostgresReplicaStore } from '../persistence/postgres-replica.store.js';
 import { ReplicaExchange } from './replica.exchange.js';
 import { ReplicaStore, type Pulled } from './replica.store.js';
 
-let server: TestPostgres;
+let opened: OpenTestDatabase;
 let database: Database;
 
 beforeAll(async () => {
-  server = await startTestPostgres();
-  const { url } = await server.createDatabase();
-  database = await Database.open({
-    settings: { url, poolMax: 4, dataDir: '', embedded: 'own' },
-    logger: new SilentLogger(),
-  });
+  opened = await openTestDatabase();
+  ({ database } = opened);
 });
-afterAll(async () => {
-  await database.close();
-  await server.stop();
-});
+afterAll(() => opened.close());
 beforeEach(async () => {
   await database.writer.query('TRUNCATE routing_windows, routing_upgrades');
 });

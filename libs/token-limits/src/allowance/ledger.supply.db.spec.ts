@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
+import { openTestDatabase, type Database, type OpenTestDatabase } from '@sluice/database';
 import { SilentLogger } from '@sluice/observability';
 import { LiveRedisConnection, startTestRedis, type TestRedis } from '@sluice/redis';
 import { RedisLedger } from '../ledger/redis.ledger.js';
@@ -9,16 +9,14 @@ import { SqlAllowanceBank } from '../persistence/sql-allowance.bank.js';
 import type { LeaseRequest } from './allowance.bank.js';
 import { AllowanceKeeper } from './allowance.keeper.js';
 
-let postgres: TestPostgres;
+let opened: OpenTestDatabase;
 let server: TestRedis;
 let database: Database;
 let redis: LiveRedisConnection;
 
 beforeAll(async () => {
-  [postgres, server] = await Promise.all([startTestPostgres(), startTestRedis()]);
-  const { url } = await postgres.createDatabase();
-  const settings = { url, poolMax: 4, dataDir: '', embedded: 'join' as const };
-  database = await Database.open({ settings, logger: new SilentLogger() });
+  [opened, server] = await Promise.all([openTestDatabase(), startTestRedis()]);
+  ({ database } = opened);
   redis = new LiveRedisConnection({ url: server.url, commandTimeoutMs: 2000 }, new SilentLogger());
   await redis.ready(3000);
 });
@@ -28,8 +26,7 @@ beforeEach(async () => {
 });
 afterAll(async () => {
   await redis.close();
-  await database.close();
-  await postgres.stop();
+  await opened.close();
   await server.stop();
 });
 

@@ -1,5 +1,4 @@
 import {
-  isExactNumber,
   parseExact,
   type ChatMessage,
   type ErrorCode,
@@ -85,7 +84,7 @@ function toolInput(text: string): Record<string, unknown> {
   if (text.trim() === '') return {};
   try {
     const value = parseExact(text);
-    if (isObject(value) && !isExactNumber(value)) return value;
+    if (isObject(value)) return value;
   } catch {
     // Falls through: the model wrote broken JSON, and its caller should see what it wrote.
   }

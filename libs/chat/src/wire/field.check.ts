@@ -9,7 +9,9 @@ export function invalid(param: string, message: string): GatewayError {
 }
 
 export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value)
+  );
 }
 
 /** The request body itself. */
@@ -22,6 +24,7 @@ export function bodyOf(value: unknown): Json {
 function kindOf(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (value === null) return 'null';
+  if (isExactNumber(value)) return 'a value of type number';
   return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 

@@ -11,7 +11,7 @@ import { CacheBindings, CacheIdentities } from '@sluice/semantic-cache';
 import { EmbeddingCache } from './embedding.cache.js';
 
 const ANN: Caller = { tenant: 'acme', id: 'ann', kind: 'key', tier: 'free', scopes: [] };
-const EMBEDDING = { vector: Float64Array.of(1, 2), tokens: 3 };
+const EMBEDDING = { vector: Float64Array.of(1, 2), tokens: 3, generation: 0 };
 
 function callOf(caller: Partial<Caller> = {}, wishes: Partial<CacheControls> = {}, model = 'm') {
   return new ChatCall({
@@ -42,7 +42,10 @@ describe('embeddings that were made before', () => {
   it('are found by text, model and settings', () => {
     const { cache } = world();
     cache.set(callOf(), 'dim 8', 'a text', EMBEDDING);
-    expect(cache.get(callOf(), 'dim 8', 'a text')).toMatchObject(EMBEDDING);
+    expect(cache.get(callOf(), 'dim 8', 'a text')).toMatchObject({
+      vector: EMBEDDING.vector,
+      tokens: 3,
+    });
     expect(cache.get(callOf(), 'dim 8', 'another')).toBeUndefined();
     expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
     expect(cache.get(callOf({}, {}, 'other'), 'dim 8', 'a text')).toBeUndefined();
@@ -116,6 +119,16 @@ describe('embeddings that were made before', () => {
     bindings.cleared((key) => key.startsWith('acme:default:m:'));
     expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
     expect(cache.get(callOf({ tenant: 'globex' }), '', 'a text')).toBeDefined();
+  });
+
+  it('are not kept when the cache was cleared while they were made', () => {
+    const { cache, bindings } = world();
+    const { generation } = cache;
+    bindings.cleared(() => true);
+    cache.set(callOf(), '', 'a text', { ...EMBEDDING, generation });
+    expect(cache.get(callOf(), '', 'a text')).toBeUndefined();
+    cache.set(callOf(), '', 'a text', { ...EMBEDDING, generation: cache.generation });
+    expect(cache.get(callOf(), '', 'a text')).toBeDefined();
   });
 
   it('are not kept where the operator switched the cache off', () => {

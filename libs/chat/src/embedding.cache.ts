@@ -27,6 +27,7 @@ const MAX_BYTES = 64 * 1024 ** 2;
 @Injectable()
 export class EmbeddingCache {
   readonly #flags: FeatureFlags;
+  #clearings = 0;
   readonly #entries = new LRUCache<string, Entry>({
     maxSize: MAX_BYTES,
     sizeCalculation: (entry) => entry.vector.byteLength + 256,
@@ -41,8 +42,14 @@ export class EmbeddingCache {
   ) {
     this.#flags = flags ?? new EnvironmentFlags(config);
     bindings.onCleared((isGone) => {
+      this.#clearings++;
       for (const key of [...this.#entries.keys()]) if (isGone(key)) this.#entries.delete(key);
     });
+  }
+
+  /** The number of clearings so far: the generation of what is asked for now. */
+  get generation(): number {
+    return this.#clearings;
   }
 
   /** False when the operator or the caller wants nothing of it. */
@@ -67,8 +74,14 @@ export class EmbeddingCache {
     return now - entry.storedAt < maxAgeSeconds * 1000 ? entry : undefined;
   }
 
-  set(call: ChatCall, settings: string, input: Input, embedding: CachedEmbedding): void {
-    if (!this.isFor(call)) return;
+  /** Nothing that was asked for before a clearing, of whatever keys: those are rare, and asking again is cheap. */
+  set(
+    call: ChatCall,
+    settings: string,
+    input: Input,
+    { generation, ...embedding }: CachedEmbedding & { readonly generation: number },
+  ): void {
+    if (generation !== this.#clearings || !this.isFor(call)) return;
     const { ttlSeconds } = call.cache;
     const ttl =
       ttlSeconds === undefined

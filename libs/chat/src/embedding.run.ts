@@ -39,6 +39,7 @@ export interface EmbeddingOptions {
  */
 export class EmbeddingRun {
   readonly #settings: string;
+  readonly #generation: number;
   readonly #found: (CachedEmbedding | undefined)[];
   /** What upstreams have taken so far. */
   #spent: SpentBill = { usage: NO_USAGE, costMicroUsd: 0 };
@@ -50,6 +51,7 @@ export class EmbeddingRun {
     private readonly attempts: AttemptRunner,
   ) {
     this.#settings = settingsOf(options);
+    this.#generation = cache.generation;
     this.#found = options.inputs.map((input) => cache.get(call, this.#settings, input));
   }
 
@@ -122,7 +124,8 @@ export class EmbeddingRun {
       const embedding = { vector: Float64Array.from(answer.vectors[k] ?? []), tokens };
       this.#found[at] = embedding;
       if (model === this.options.model) {
-        this.cache.set(this.call, this.#settings, inputs[k] ?? '', embedding);
+        const kept = { ...embedding, generation: this.#generation };
+        this.cache.set(this.call, this.#settings, inputs[k] ?? '', kept);
       }
     });
     return model;

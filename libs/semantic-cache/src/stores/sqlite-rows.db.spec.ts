@@ -56,6 +56,17 @@ describe('rows of the second tier', () => {
     expect(['a', 'b', 'c'].map((key) => filter.has(key))).toEqual([true, true, false]);
   });
 
+  it('count nothing of a batch that could not be written', () => {
+    const { rows } = rowsAt();
+    rows.apply(batchOf(['a', 'b']));
+    const before = rows.stats();
+    const broken = batchOf(['c', 'd'], { maxBytes: 5 });
+    // The disk takes the first row and not the second.
+    const half = [broken.rows[0]!, { ...broken.rows[1]!, expires: undefined as unknown as number }];
+    expect(() => rows.apply({ ...broken, rows: half })).toThrow();
+    expect(rows.stats()).toEqual(before);
+  });
+
   it('make room for the newest: first what has expired, then what is oldest', () => {
     const { rows } = rowsAt();
     const values = Array.from({ length: 100 }, (_, i) => `value ${i}`);

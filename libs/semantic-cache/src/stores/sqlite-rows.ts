@@ -96,7 +96,7 @@ export class SqliteRows {
   /** All of the batch or nothing of it. */
   apply({ rows, drops, maxBytes, compressAbove, now }: SqliteBatch): void {
     this.#withDb((db, sql) => {
-      inTransaction(db, () => {
+      this.#inTransaction(db, () => {
         for (const row of rows) {
           const old = sql.drop.get(row.key);
           const value = this.#codec.encodeNow(row.key, row.value, compressAbove);
@@ -220,6 +220,21 @@ export class SqliteRows {
     return work(this.#file.db, this.#file.sql);
   }
 
+  #inTransaction(db: DatabaseSync, work: () => void): void {
+    const [bytes, evicted] = [this.#bytes, this.#evicted];
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      db.exec('COMMIT');
+    } catch (error) {
+      // What a full disk did not take must not count, or the batches after it would push everything out.
+      [this.#bytes, this.#evicted] = [bytes, evicted];
+      // SQLite may have rolled back by itself; its error is the one to tell.
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
   #dropRows(db: DatabaseSync, where: string, ...args: (string | number)[]): number {
     const gone = db.prepare(`DELETE FROM answers WHERE ${where} RETURNING bytes`).all(...args);
     for (const row of gone) this.#bytes -= Number(row.bytes);
@@ -230,16 +245,4 @@ export class SqliteRows {
 function isCorrupt(error: unknown): boolean {
   const code = (error as { errcode?: number }).errcode;
   return code === 11 || code === 26 || /malformed|not a database/.test(String(error));
-}
-
-function inTransaction(db: DatabaseSync, work: () => void): void {
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    work();
-    db.exec('COMMIT');
-  } catch (error) {
-    // SQLite may have rolled back by itself; its error is the one to tell.
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
 }

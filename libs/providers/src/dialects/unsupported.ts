@@ -14,11 +14,26 @@ export function refuseOrDrop(call: ChatCall, param: string, model: string): void
   noteDropped(call, param);
 }
 
+const DROPPED = 'x-sluice-dropped';
+/** Characters of the header: a body may have a hundred thousand unknown fields, and clients take headers of some kilobytes. */
+const LONGEST = 1024;
+const LONGEST_NAME = 128;
+const MORE = '...';
+
 /** Says in the answer's headers that a wish was not passed on. */
 export function noteDropped(call: ChatCall, param: string): void {
   const { headers } = call.journal;
-  const dropped = headers['x-sluice-dropped'];
-  if (dropped === undefined) headers['x-sluice-dropped'] = param;
-  else if (!dropped.split(', ').includes(param))
-    headers['x-sluice-dropped'] = `${dropped}, ${param}`;
+  const dropped = headers[DROPPED];
+  if (dropped?.endsWith(MORE) === true) return;
+  const name = headerText(param.slice(0, LONGEST_NAME));
+  if (dropped === undefined) headers[DROPPED] = name;
+  else if (!dropped.split(', ').includes(name)) {
+    const longer = `${dropped}, ${name}`;
+    headers[DROPPED] = longer.length > LONGEST ? `${dropped}, ${MORE}` : longer;
+  }
+}
+
+/** Fields have whatever names the caller gave them; a header takes printable ASCII, and here the comma separates. */
+function headerText(param: string): string {
+  return param.toWellFormed().replace(/[^\x20-\x7e]|[%,]/gu, encodeURIComponent);
 }

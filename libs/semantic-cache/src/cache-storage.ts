@@ -218,7 +218,7 @@ export class CacheStorage implements OnApplicationBootstrap, OnModuleDestroy {
     for (const { question, answer } of left) {
       if (question !== undefined) this.semantic.keep(question, answer);
     }
-    await this.#counted('semantic', this.semantic.flush());
+    await this.#counted('semantic', this.semantic.flush(this.#settings.semantic.maxEntries));
   }
 
   async #entriesOf(batch: readonly Stored[]): Promise<SecondTierEntry[]> {

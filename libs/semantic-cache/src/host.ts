@@ -71,7 +71,7 @@ function vectorService(vectors: VectorStore): HostedService {
       return opened.done;
     },
     search: (query: Parameters<VectorStore['search']>[0]) => guarded(vectors.search(query)),
-    upsert: (points: Parameters<VectorStore['upsert']>[0]) => guarded(vectors.upsert(points)),
+    upsert: (...args: Parameters<VectorStore['upsert']>) => guarded(vectors.upsert(...args)),
     remove: (ids: readonly string[]) => guarded(vectors.remove(ids)),
     clear: (pattern: string | undefined) => guarded(vectors.clear(pattern)),
     sweep: (now: number, maxEntries: number) => guarded(vectors.sweep(now, maxEntries)),

@@ -142,6 +142,17 @@ export function describeVectorStore(name: string, make: () => Promise<VectorStor
       expect(await store.sweep(NOW + 1000, 2)).toBe(0);
     });
 
+    it('makes room for new points by the next sweep', async () => {
+      const points = [1, 2, 3, 4].map((n) =>
+        pointOf({ text: String(n), storedAt: NOW + n, expiresAt: NOW + n * 1000 }),
+      );
+      await store.upsert(points.slice(0, 2), 2);
+      await store.upsert(points.slice(2), 2);
+      await store.sweep(NOW, 2);
+      expect(await store.count()).toBe(2);
+      expect((await texts()).sort()).toEqual(['3', '4']);
+    });
+
     it('keeps the points of another space apart, and has them again when it is opened again', async () => {
       await store.upsert([pointOf()]);
       const other = { name: `${space.name}_other`, dimension: 4 };

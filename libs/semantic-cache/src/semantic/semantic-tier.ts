@@ -129,8 +129,8 @@ export class SemanticTier {
     return this.#pending.length === 1;
   }
 
-  /** Embeds and stores what is queued. */
-  async flush(): Promise<void> {
+  /** Embeds and stores what is queued. @param maxEntries of the store */
+  async flush(maxEntries?: number): Promise<void> {
     while (this.#pending.length > 0) {
       const batch = this.#pending.splice(0, BATCH);
       const embedder = this.#embedder;
@@ -139,7 +139,8 @@ export class SemanticTier {
       const points = await Promise.all(
         batch.map((item) => this.#point(embedder, item.question, item.answer)),
       );
-      await this.parts.store.upsert(points.filter((point) => point !== undefined));
+      const found = points.filter((point) => point !== undefined);
+      await this.parts.store.upsert(found, maxEntries);
     }
   }
 

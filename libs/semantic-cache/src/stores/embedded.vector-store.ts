@@ -61,14 +61,14 @@ export class EmbeddedVectorStore extends VectorStore {
     return this.#thread.call<VectorMatch[]>('search', rest, timeoutMs);
   }
 
-  async upsert(points: readonly VectorPoint[]): Promise<void> {
+  async upsert(points: readonly VectorPoint[], maxEntries?: number): Promise<void> {
     const batch = ++this.#batches;
     for (const { scope, fingerprint } of points) {
       const name = `${scope}/${fingerprint}`;
       this.#filter?.add(name);
       this.#unseen.set(name, batch);
     }
-    await this.#thread.call('upsert', { points, batch }, 10_000);
+    await this.#thread.call('upsert', { points, batch, maxEntries }, 10_000);
   }
 
   async remove(ids: readonly string[]): Promise<void> {

@@ -76,8 +76,11 @@ export class MachineVectorStore extends VectorStore {
   search(query: VectorQuery): Promise<VectorMatch[]> {
     return this.#call('search', query);
   }
-  upsert(points: readonly VectorPoint[]): Promise<void> {
-    return this.#call('upsert', points);
+  upsert(points: readonly VectorPoint[], maxEntries?: number): Promise<void> {
+    // What is undefined would arrive as null.
+    return maxEntries === undefined
+      ? this.#call('upsert', points)
+      : this.#call('upsert', points, maxEntries);
   }
   remove(ids: readonly string[]): Promise<void> {
     return this.#call('remove', ids);

@@ -97,6 +97,20 @@ describe('the index of questions', () => {
     file.close();
   });
 
+  it('makes room for new points at once, the oldest going first', () => {
+    const { index } = indexAt();
+    index.open(SPACE);
+    const points = Array.from({ length: 10 }, (_, i) =>
+      pointOf({ text: String(i), storedAt: NOW + i }),
+    );
+    index.upsert({ points: points.slice(0, 6), maxEntries: 6 });
+    index.upsert({ points: points.slice(6), maxEntries: 6 });
+    expect(index.count()).toBe(6);
+    const { timeoutMs: _, ...query } = queryOf({ limit: 20 });
+    const texts = index.search(query).map(({ text }) => text);
+    expect(texts.toSorted()).toEqual(['4', '5', '6', '7', '8', '9']);
+  });
+
   it('keeps all points of a batch or none', () => {
     const { index } = indexAt();
     index.open(SPACE);

@@ -105,13 +105,15 @@ export class VectorIndex {
     return found.sort((p, q) => q.similarity - p.similarity);
   }
 
-  /** All points or none. @param batch the caller's number of it */
+  /** All points of the `batch`, a number of the caller's, or none. What is oldest beyond `maxEntries` goes at once: until the next sweep it may be many times that. */
   upsert({
     points,
     batch,
+    maxEntries = Infinity,
   }: {
     readonly points: readonly VectorPoint[];
     readonly batch?: number;
+    readonly maxEntries?: number;
   }): void {
     this.#newest = batch ?? this.#newest;
     const added: [row: number, point: VectorPoint][] = [];
@@ -130,6 +132,7 @@ export class VectorIndex {
       this.#partitionOf(scope, fingerprint).add(row, message);
     }
     this.#size += added.length;
+    this.#dropOldest(maxEntries);
   }
 
   remove({ ids }: { readonly ids: readonly string[] }): void {
@@ -152,16 +155,7 @@ export class VectorIndex {
   sweep({ now, maxEntries }: { readonly now: number; readonly maxEntries: number }): number {
     // Spaces of embedders that are no longer configured go with their entries' time.
     let gone = this.#drop(this.#sql(`DELETE FROM questions WHERE expires <= ? ${GONE}`).all(now));
-    if (this.#size > maxEntries) {
-      const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY row LIMIT ?`;
-      const many = this.#size - maxEntries;
-      gone += this.#drop(
-        this.#sql(`DELETE FROM questions WHERE row IN (${oldest}) ${GONE}`).all(
-          this.#space.name,
-          many,
-        ),
-      );
-    }
+    gone += this.#dropOldest(maxEntries);
     this.#tellPartitions();
     return gone;
   }
@@ -175,6 +169,13 @@ export class VectorIndex {
     this.#statements.clear();
     this.#db?.close();
     this.#db = undefined;
+  }
+
+  #dropOldest(maxEntries: number): number {
+    if (this.#size <= maxEntries) return 0;
+    const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY row LIMIT ?`;
+    const statement = this.#sql(`DELETE FROM questions WHERE row IN (${oldest}) ${GONE}`);
+    return this.#drop(statement.all(this.#space.name, this.#size - maxEntries));
   }
 
   #insert(point: VectorPoint): number {

@@ -66,7 +66,11 @@ export abstract class VectorStore {
   abstract open(space: VectorSpace): Promise<void>;
   /** Nearest first. */
   abstract search(query: VectorQuery): Promise<VectorMatch[]>;
-  abstract upsert(points: readonly VectorPoint[]): Promise<void>;
+  /**
+   * @param maxEntries what is oldest beyond it makes room for the points, in stores where that costs no more than they do;
+   *   in others the next {@link sweep} removes it
+   */
+  abstract upsert(points: readonly VectorPoint[], maxEntries?: number): Promise<void>;
   abstract remove(ids: readonly string[]): Promise<void>;
   /** Removes points whose key matches the regular expression, all without one; gives how many. */
   abstract clear(pattern: string | undefined): Promise<number>;

@@ -14,6 +14,10 @@ function connection(options: { staleAfterMs?: number } = {}): LiveRedisConnectio
   open.push(made);
   return made;
 }
+async function refusals(c: LiveRedisConnection): Promise<number> {
+  const stats = await c.command<string>(['INFO', 'commandstats']);
+  return Number(/cmdstat_set:.*?rejected_calls=(\d+)/.exec(stats)?.[1] ?? 0);
+}
 const recovered = (c: LiveRedisConnection) => new Promise<void>((r) => c.onRecovery(r));
 
 beforeAll(async () => {
@@ -42,6 +46,33 @@ describe('a live Redis connection', () => {
     await c.ready(2000);
     await c.command(['SET', 'text', 'x']);
     await expect(c.command(['LPUSH', 'text', 'y'])).rejects.toThrow('WRONGTYPE');
+    expect(c.available).toBe(true);
+  });
+
+  // By default that is what a full disk or a failover does to a server that goes on answering.
+  it.each([
+    ['a command', (c: LiveRedisConnection) => c.command(['SET', 'text', 'x'])],
+    [
+      'a script',
+      (c: LiveRedisConnection) =>
+        c.script(LuaScript.load(import.meta.dirname, '../testing/write.lua'), ['k'], ['a']),
+    ],
+  ])('is unavailable while Redis takes no writes, found out by %s', async (_, write) => {
+    const c = connection();
+    const other = connection();
+    await Promise.all([c.ready(2000), other.ready(2000)]);
+    await other.command(['CONFIG', 'RESETSTAT']);
+    await other.command(['CONFIG', 'SET', 'min-replicas-to-write', '1']);
+    try {
+      await expect(write(c)).rejects.toThrow(RedisUnavailable);
+      // It is asked again and again, but not by callers: they are told at once.
+      while ((await refusals(other)) < 4) await new Promise(setImmediate);
+      expect(c.available).toBe(false);
+    } finally {
+      await other.command(['CONFIG', 'SET', 'min-replicas-to-write', '0']);
+    }
+    await c.ready(2000);
+    await write(c);
     expect(c.available).toBe(true);
   });
 

@@ -39,6 +39,16 @@ function open(url: string) {
   });
 }
 
+/**
+ * Errors by which a server that answers says that it does not work now: its memory or its disk is full (by default it then takes
+ * no writes), it is a replica since a failover, it is loading. Inside of a script the word comes after "-" in older versions.
+ */
+const OUT_OF_SERVICE =
+  /(?:^|: -)(?:OOM|MISCONF|READONLY|NOREPLICAS|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+
+/** A write that writes nothing: it fails where a PING would succeed and everything else fail. */
+const PROBE = ['SET', 'sluice:probe', '', 'XX'];
+
 /** {@link RedisConnection} over node-redis. */
 export class LiveRedisConnection extends RedisConnection {
   readonly enabled = true;
@@ -160,10 +170,15 @@ export class LiveRedisConnection extends RedisConnection {
         () => new RedisUnavailable(`Redis did not answer within ${this.#timeoutMs} ms`),
       );
     } catch (error) {
-      if (error instanceof client().ErrorReply) throw error;
+      if (isFault(error)) throw error;
       this.#lose(error);
       if (error instanceof RedisUnavailable) throw error;
-      throw new RedisUnavailable('the connection to Redis broke', { cause: error });
+      throw new RedisUnavailable(
+        error instanceof client().ErrorReply
+          ? `Redis is out of service: ${error.message}`
+          : 'the connection to Redis broke',
+        { cause: error },
+      );
     }
   }
 
@@ -189,17 +204,23 @@ export class LiveRedisConnection extends RedisConnection {
     this.#probe();
   }
 
-  /** One PING at a time, sent by nobody's request: callers never pay for finding out. */
+  /** One at a time, sent by nobody's request: callers never pay for finding out. */
   #probe(): void {
     if (this.#probing || this.#closed || !this.#client.isReady) return;
     this.#probing = true;
     const client = this.#client;
-    withDeadline(client.sendCommand(['PING']), this.#staleAfterMs, () => new Error('stale')).then(
-      () => {
-        this.#probing = false;
-        this.#found();
-      },
+    const found = (): void => {
+      this.#probing = false;
+      this.#found();
+    };
+    withDeadline(client.sendCommand(PROBE), this.#staleAfterMs, () => new Error('stale')).then(
+      found,
       (error: unknown) => {
+        // It may forbid just this.
+        if (isFault(error)) {
+          found();
+          return;
+        }
         this.#probing = false;
         if (this.#closed || client !== this.#client) return;
         if (error instanceof Error && error.message === 'stale') {
@@ -248,6 +269,11 @@ export class LiveRedisConnection extends RedisConnection {
   }
 
   readonly #attached = new Set<string>();
+}
+
+/** An answer of a server that works, and says that it was asked for something wrong. */
+function isFault(error: unknown): boolean {
+  return error instanceof client().ErrorReply && !OUT_OF_SERVICE.test(error.message);
 }
 
 function discard(client: Client): void {

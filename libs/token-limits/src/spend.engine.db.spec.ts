@@ -220,6 +220,20 @@ describe('limits in Redis', () => {
     expect((await w.engine.reserve('l3', share(counter, 500, 1000))).kind).toBe('refused');
   });
 
+  it('outlive a settlement that Redis cannot make: nobody awaits it', async () => {
+    const counter = counterOf();
+    const connection = await redis();
+    const w = replica(connection);
+    const held = await w.engine.reserve(uuidv7(), share(counter, 10, 1000));
+    if (held.kind !== 'held') throw new Error('refused');
+    const period = `sluice:{spend}:${counter.split('|')[2]}`;
+    await connection.command(['DEL', period]);
+    await connection.command(['SET', period, 'somebody else’s']);
+    await expect(w.engine.settle(held.reserved, share(counter, 5, 1000))).resolves.toBeUndefined();
+    expect(w.engine.unsettled).toBe(0);
+    await connection.command(['DEL', period]);
+  });
+
   it('tell of a threshold that was crossed, also when the process that crossed it has died', async () => {
     const counter = counterOf();
     const [dead, other] = [replica(await redis()), replica(await redis())];

@@ -342,8 +342,9 @@ export class SpendEngine {
       this.#leave(settlement.departure);
       this.#observe(ledger, standings);
     } catch (error) {
-      if (!(error instanceof RedisUnavailable)) throw error;
-      this.#unsettled.push(settlement);
+      if (error instanceof RedisUnavailable) this.#unsettled.push(settlement);
+      // Nobody awaits the end of a call: thrown on, it would end the process.
+      else this.logger.error({ err: error }, 'not settled: what was held will count as spent');
     }
   }
 

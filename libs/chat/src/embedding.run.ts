@@ -4,13 +4,16 @@ import {
   addUsage,
   amended,
   asGatewayError,
+  usage,
   type CacheControls,
   type Caller,
   type ChatCall,
+  type Prompt,
   type ReplyEnd,
   type SpentBill,
   type Target,
 } from '@sluice/kernel';
+import type { ModelCatalog } from '@sluice/model-catalog';
 import type { AttemptRunner, EmbeddingAnswer, Question } from '@sluice/providers';
 import type { CachedEmbedding, EmbeddingCache } from './embedding.cache.js';
 
@@ -41,6 +44,7 @@ export class EmbeddingRun {
   readonly #settings: string;
   readonly #generation: number;
   readonly #found: (CachedEmbedding | undefined)[];
+  #prompt: Prompt;
   /** What upstreams have taken so far. */
   #spent: SpentBill = { usage: NO_USAGE, costMicroUsd: 0 };
 
@@ -49,10 +53,20 @@ export class EmbeddingRun {
     private readonly call: ChatCall,
     private readonly cache: EmbeddingCache,
     private readonly attempts: AttemptRunner,
+    private readonly catalog: ModelCatalog,
   ) {
     this.#settings = settingsOf(options);
     this.#generation = cache.generation;
     this.#found = options.inputs.map((input) => cache.get(call, this.#settings, input));
+    this.#prompt = promptOf(this.#inputs(this.misses));
+  }
+
+  /**
+   * What is counted before its cost is known. At first every text that is not cached: nobody begins what the limits do not
+   * let end. Then the batch under way: its hold, and the bill of a try that is cut short.
+   */
+  get prompt(): Prompt {
+    return this.#prompt;
   }
 
   get spent(): SpentBill {
@@ -78,11 +92,11 @@ export class EmbeddingRun {
       await this.#fill(call, targets);
     } catch (thrown) {
       const error = asGatewayError(thrown);
-      const { usage, costMicroUsd } = error.bill ?? { usage: NO_USAGE, costMicroUsd: 0 };
+      const last = error.bill ?? { usage: NO_USAGE, costMicroUsd: 0 };
       throw amended(error, {
         bill: {
-          usage: addUsage(this.#spent.usage, usage),
-          costMicroUsd: this.#spent.costMicroUsd + costMicroUsd,
+          usage: addUsage(this.#spent.usage, last.usage),
+          costMicroUsd: this.#spent.costMicroUsd + last.costMicroUsd,
         },
       });
     }
@@ -97,6 +111,7 @@ export class EmbeddingRun {
       // A fallback answers: what the cache held is of another model.
       if (open === targets && model !== wanted) this.#forgetOthers(batch);
       open = targets.filter((target) => target.model === model);
+      this.#prompt = promptOf(this.#inputs(next()));
     }
   }
 
@@ -112,32 +127,34 @@ export class EmbeddingRun {
     targets: readonly Target[],
     batch: readonly number[],
   ): Promise<string> {
-    const inputs = batch.map((at) => this.options.inputs[at] ?? '');
     const answers = new Map<string, EmbeddingAnswer>();
-    const reply = await this.attempts.run(call, targets, this.#question(inputs, answers));
+    const reply = await this.attempts.run(call, targets, this.#question(batch, answers));
     reply.observe({ onEnd: (end) => this.#pay(end) });
     const { model } = reply.take();
     const answer = answers.get(model);
     if (answer === undefined) throw leftOut();
     batch.forEach((at, k) => {
-      const tokens = share(answer.usage.input, inputs.length, k);
+      const tokens = share(answer.usage.input, batch.length, k);
       const embedding = { vector: Float64Array.from(answer.vectors[k] ?? []), tokens };
       this.#found[at] = embedding;
       if (model === this.options.model) {
         const kept = { ...embedding, generation: this.#generation };
-        this.cache.set(this.call, this.#settings, inputs[k] ?? '', kept);
+        this.cache.set(this.call, this.#settings, this.options.inputs[at] ?? '', kept);
       }
     });
     return model;
   }
 
-  #question(inputs: readonly EmbeddingInput[], answers: Map<string, EmbeddingAnswer>): Question {
+  #question(batch: readonly number[], answers: Map<string, EmbeddingAnswer>): Question {
     const { dimensions, extra } = this.options;
+    const inputs = this.#inputs(batch);
+    const prompt = promptOf(inputs);
     const request = { inputs, extra, ...(dimensions === undefined ? {} : { dimensions }) };
     return async (adapter, call, target, signal) => {
       if (adapter.embed === undefined) throw makesNone(target.model);
       call.hold.sending(target);
-      const answer = await adapter.embed(request, target, signal);
+      this.#prompt = prompt;
+      const answer = await this.#counted(await adapter.embed(request, target, signal));
       if (answer.vectors.length !== inputs.length) throw leftOut();
       answers.set(target.model, answer);
       const { model } = target;
@@ -146,9 +163,20 @@ export class EmbeddingRun {
     };
   }
 
-  #pay({ usage, costMicroUsd }: ReplyEnd): void {
+  /** Not every upstream tells what its vectors took: then this batch is counted here. */
+  async #counted(answer: EmbeddingAnswer): Promise<EmbeddingAnswer> {
+    if (answer.usage.input > 0) return answer;
+    const input = await this.catalog.countPrompt(this.#prompt);
+    return { ...answer, usage: usage({ input, estimated: true }) };
+  }
+
+  #inputs(places: readonly number[]): EmbeddingInput[] {
+    return places.map((at) => this.options.inputs[at] ?? '');
+  }
+
+  #pay({ usage: used, costMicroUsd }: ReplyEnd): void {
     this.#spent = {
-      usage: addUsage(this.#spent.usage, usage),
+      usage: addUsage(this.#spent.usage, used),
       costMicroUsd: this.#spent.costMicroUsd + costMicroUsd,
     };
   }
@@ -158,6 +186,19 @@ export class EmbeddingRun {
 function settingsOf({ dimensions, extra }: EmbeddingOptions): string {
   const { user: _user, ...rest } = extra;
   return JSON.stringify([dimensions ?? null, rest]);
+}
+
+function promptOf(inputs: readonly EmbeddingInput[]): Prompt {
+  return {
+    messages: inputs.map((input) => ({
+      role: 'user',
+      // Token arrays are counted by their length: a placeholder of one token each.
+      parts: [
+        { type: 'text', text: typeof input === 'string' ? input : ' a'.repeat(input.length) },
+      ],
+    })),
+    maxTokens: 1,
+  };
 }
 
 /** Whole tokens for each input, and together what the upstream reported. */

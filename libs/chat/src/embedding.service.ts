@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ChatCall, ChatReply, type ChatCallInit } from '@sluice/kernel';
+import { ChatCall, ChatReply, type ChatCallInit, type Prompt } from '@sluice/kernel';
+import { ModelCatalog } from '@sluice/model-catalog';
 import { AttemptRunner } from '@sluice/providers';
 import { Router } from '@sluice/routing';
 import { TokenLimitsInterceptor } from '@sluice/token-limits';
@@ -30,11 +31,12 @@ export class EmbeddingService {
     private readonly attempts: AttemptRunner,
     private readonly recorder: UsageRecorder,
     private readonly cache: EmbeddingCache,
+    private readonly catalog: ModelCatalog,
   ) {}
 
   async embed(options: EmbeddingOptions): Promise<EmbeddingResult> {
-    const call = new ChatCall(callInit(options));
-    const run = new EmbeddingRun(options, call, this.cache, this.attempts);
+    const call: ChatCall = new EmbeddingCall(callInit(options), () => run.prompt);
+    const run = new EmbeddingRun(options, call, this.cache, this.attempts, this.catalog);
     const handle = compose([this.usage, this.limits, this.paid], async (inner) => {
       const hit = run.misses.length === 0;
       const missed = this.cache.isFor(call) ? 'miss' : 'bypass';
@@ -62,7 +64,21 @@ export class EmbeddingService {
   }
 }
 
-function callInit(options: EmbeddingOptions): ChatCallInit {
+/** Its prompt is what is to be embedded now: not what is cached, and batch after batch. */
+class EmbeddingCall extends ChatCall {
+  constructor(
+    init: Omit<ChatCallInit, 'parse'>,
+    private readonly now: () => Prompt,
+  ) {
+    super({ ...init, parse: now });
+  }
+
+  override get prompt(): Prompt {
+    return this.now();
+  }
+}
+
+function callInit(options: EmbeddingOptions): Omit<ChatCallInit, 'parse'> {
   return {
     id: options.id,
     caller: options.caller,
@@ -75,18 +91,5 @@ function callInit(options: EmbeddingOptions): ChatCallInit {
     startedAt: options.startedAt,
     route: options.route,
     ...(options.agent === undefined ? {} : { agent: options.agent }),
-    parse: () => ({
-      messages: options.inputs.map((input) => ({
-        role: 'user' as const,
-        // Token arrays are counted by their length: a placeholder of one token each.
-        parts: [
-          {
-            type: 'text' as const,
-            text: typeof input === 'string' ? input : ' a'.repeat(input.length),
-          },
-        ],
-      })),
-      maxTokens: 1,
-    }),
   };
 }

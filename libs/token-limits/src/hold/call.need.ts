@@ -1,6 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
-import { GatewayError, isAdmin, usage, type ChatCall, type Target } from '@sluice/kernel';
+import {
+  GatewayError,
+  isAdmin,
+  usage,
+  type ChatCall,
+  type Prompt,
+  type Target,
+} from '@sluice/kernel';
 import { PromptCounter, costOf } from '@sluice/model-catalog';
 import { OutputEstimator } from '../estimate/output.estimator.js';
 import { callerScope, limitsOf, modelPolicy } from '../scopes/limit.catalogue.js';
@@ -31,20 +38,10 @@ export class CallNeeds {
    * under a money limit, which loading the configuration refuses too
    */
   async of(call: ChatCall, target: Target): Promise<Need> {
-    const { policies, sluice } = this.config.current;
+    const { policies } = this.config.current;
     const input = await this.counter.countPrompt(call.prompt);
     const policy = modelPolicy(policies, target.provider, target.model);
-    const most = [policy?.maxInputTokens, sluice.limits.promptTokens, target.contextTokens];
-    // What an administrator configured binds administrators too, but for the gateway's own ceiling.
-    if (isAdmin(call.caller)) most[1] = undefined;
-    const inputMax = least(most);
-    if (inputMax !== undefined && input > inputMax) {
-      throw new GatewayError(
-        'context_too_long',
-        `The prompt has ${input} tokens; ${target.model} takes at most ${inputMax} here.`,
-        { param: 'messages', shouldRetry: false },
-      );
-    }
+    await this.#refuseTooLong(call, target, input);
     const asked = call.prompt.maxTokens;
     if (
       asked !== undefined &&
@@ -71,8 +68,7 @@ export class CallNeeds {
     }
     const choices = Math.max(1, call.prompt.n ?? 1);
     const mostOutput = least([asked, policy?.maxOutputTokens, target.maxOutputTokens]);
-    // Vectors are not written token by token: only the input is paid for.
-    const silent = target.capabilities.includes('embeddings');
+    const silent = isSilent(target);
     const likely = silent ? 0 : this.outputs.estimate(target.model, callerScope(call.caller));
     const output = choices * Math.min(mostOutput ?? Infinity, likely);
     const typical = silent ? 0 : this.outputs.typical(target.model, callerScope(call.caller));
@@ -82,6 +78,31 @@ export class CallNeeds {
       amounts: { input, output, microUsd: priceOf(target, input, output) },
       mostOutput: mostOutput === undefined ? undefined : choices * mostOutput,
     };
+  }
+
+  async #refuseTooLong(call: ChatCall, target: Target, input: number): Promise<void> {
+    const { policies, sluice } = this.config.current;
+    const ofRequest = modelPolicy(policies, target.provider, target.model)?.maxInputTokens;
+    const ofPrompt = least([
+      // What an administrator configured binds administrators too, but for the gateway's own ceiling.
+      isAdmin(call.caller) ? undefined : sluice.limits.promptTokens,
+      target.contextTokens,
+    ]);
+    const inputMax = least([ofRequest, ofPrompt]);
+    if (inputMax === undefined || input <= inputMax) return;
+    if (isSilent(target) && input <= (ofRequest ?? Infinity)) {
+      // Texts to be embedded are read one by one: each has the whole context to itself.
+      const longest = await this.#longest(call.prompt);
+      if (longest > (ofPrompt ?? Infinity)) throw tooLong('A text', longest, target, ofPrompt);
+      return;
+    }
+    throw tooLong('The prompt', input, target, inputMax);
+  }
+
+  async #longest(prompt: Prompt): Promise<number> {
+    const texts = prompt.messages.map((message) => ({ messages: [message] }));
+    const counts = await Promise.all(texts.map((text) => this.counter.countPrompt(text)));
+    return counts.reduce((most, count) => Math.max(most, count), 0);
   }
 
   /** What so many more output tokens cost. */
@@ -103,8 +124,20 @@ export class CallNeeds {
   }
 }
 
-/** At the dearest class of each direction: an estimate must not be timid. */
+/** Vectors are not written token by token: only the input is paid for. */
+function isSilent({ capabilities }: Target): boolean {
+  return capabilities.includes('embeddings');
+}
 
+function tooLong(what: string, tokens: number, target: Target, most = 0): GatewayError {
+  return new GatewayError(
+    'context_too_long',
+    `${what} has ${tokens} tokens; ${target.model} takes at most ${most} here.`,
+    { param: 'messages', shouldRetry: false },
+  );
+}
+
+/** At the dearest class of each direction: an estimate must not be timid. */
 function priceOf({ price }: Target, input: number, output: number, request = true): number {
   if (price === undefined) return 0;
   const dearest = {

@@ -7,6 +7,8 @@ import {
   GRADES,
   NO_USAGE,
   addUsage,
+  amended,
+  asGatewayError,
   eventsOf,
   textOf,
   uuidv7,
@@ -38,16 +40,20 @@ export class EnsembleRunner {
 
   async run(call: ChatCall, ensemble: EnsembleConfig, pipeline: ChatHandler): Promise<ChatReply> {
     const abort = new AbortController();
-    const signal = AbortSignal.any([
-      call.signal,
-      abort.signal,
-      AbortSignal.timeout(ensemble.timeout),
-    ]);
+    const late = AbortSignal.timeout(ensemble.timeout);
+    const signal = AbortSignal.any([call.signal, abort.signal, late]);
     try {
       const message = await this.#answer(call, ensemble, (model, prompt) =>
         this.#ask(call, model, prompt, signal, pipeline),
       );
       return replyOf(call, message);
+    } catch (thrown) {
+      const error = asGatewayError(thrown);
+      const ours = error.code === 'client_closed' && late.aborted && !call.signal.aborted;
+      // What failed members cost is in their own rows.
+      throw amended(ours ? tooLate(ensemble, error) : error, {
+        bill: { usage: NO_USAGE, costMicroUsd: 0 },
+      });
     } finally {
       // Members that are still running lost the race.
       abort.abort();
@@ -93,8 +99,14 @@ export class EnsembleRunner {
       case 'mixture': {
         const [lead] = answers;
         if (lead === undefined || answers.length === 1) return vote(answers).message;
-        const mixed = await ask(lead.model, mixturePrompt(call.prompt, answers));
-        return { ...mixed.message, usage: totalUsage([...answers, mixed]) };
+        const mixed = ask(lead.model, mixturePrompt(call.prompt, answers));
+        const [mixture] = ensemble.failFast ? [await mixed] : await successes([mixed]);
+        if (mixture !== undefined) {
+          return { ...mixture.message, usage: totalUsage([...answers, mixture]) };
+        }
+        // The drafts are paid for: the one that most agree on is an answer, too.
+        if (call.signal.aborted) return (await mixed).message;
+        return { ...vote(answers).message, usage: totalUsage(answers) };
       }
     }
   }
@@ -121,10 +133,15 @@ async function firstOf(asked: readonly Promise<MemberAnswer>[]): Promise<MemberA
   }
 }
 
-async function successesOf(asked: readonly Promise<MemberAnswer>[]): Promise<MemberAnswer[]> {
+async function successes(asked: readonly Promise<MemberAnswer>[]): Promise<MemberAnswer[]> {
   const results = await Promise.allSettled(asked);
-  const answers = results.flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
+  return results.flatMap((r) => (r.status === 'fulfilled' ? [r.value] : []));
+}
+
+async function successesOf(asked: readonly Promise<MemberAnswer>[]): Promise<MemberAnswer[]> {
+  const answers = await successes(asked);
   if (answers.length === 0) {
+    const results = await Promise.allSettled(asked);
     throw firstError(
       results.flatMap((r) => (r.status === 'rejected' ? [r.reason as unknown] : [])),
     );
@@ -135,6 +152,10 @@ async function successesOf(asked: readonly Promise<MemberAnswer>[]): Promise<Mem
 function firstError(errors: readonly unknown[]): GatewayError {
   const known = errors.find((e) => e instanceof GatewayError);
   return known ?? new GatewayError('upstream_error', 'Every model of the ensemble failed.');
+}
+
+function tooLate({ id }: EnsembleConfig, cause: GatewayError): GatewayError {
+  return new GatewayError('upstream_timeout', `No model of '${id}' answered in time.`, { cause });
 }
 
 /** The answer that most members gave, compared without case, spacing and punctuation; the earliest wins a tie. */
@@ -153,11 +174,15 @@ function vote(answers: readonly MemberAnswer[]): MemberAnswer {
 function ballot(message: ChatMessage): string {
   const parts = message.choices[0]?.parts ?? [];
   const calls = parts.flatMap((p) => (p.type === 'tool_call' ? [`${p.name}(${p.arguments})`] : []));
-  return [textOf(parts), ...calls]
-    .join(' ')
-    .toLowerCase()
-    .replace(/[\p{P}\s]+/gu, ' ')
-    .trim();
+  return (
+    [textOf(parts), ...calls]
+      .join(' ')
+      .toLowerCase()
+      // A sign before a number is no punctuation.
+      .replace(/(?<![\p{L}\p{N}])-(?=\d)/gu, '−')
+      .replace(/[\p{P}\s]+/gu, ' ')
+      .trim()
+  );
 }
 
 function mixturePrompt(prompt: Prompt, answers: readonly MemberAnswer[]): Prompt {

@@ -5,8 +5,11 @@ import { scanJson } from './json-scan.js';
 import { RawJson } from './raw-json.js';
 
 /** As the door parses: a prototype is left out. */
-const parse = (text: string) =>
-  parseExact(text, (key, value) => (key === '__proto__' ? undefined : value)) as object;
+function parse(text: string): object {
+  const value = parseExact(text) as { __proto__?: unknown };
+  delete value.__proto__;
+  return value;
+}
 
 /** What goes upstream for `text` when these members must differ; undefined: serialise it anew. */
 function spliced(text: string, changes: Record<string, unknown>): string | undefined {

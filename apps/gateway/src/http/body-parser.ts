@@ -2,7 +2,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { Readable } from 'node:stream';
 import type { ConfigStore } from '@sluice/config';
-import { GatewayError, parseExact, RawJson, scanJson, type JsonOutline } from '@sluice/kernel';
+import {
+  GatewayError,
+  isExactNumber,
+  parseExact,
+  RawJson,
+  scanJson,
+  type JsonOutline,
+} from '@sluice/kernel';
 
 /** How much of a body that is too large is read before the client is cut off. */
 const DRAIN_FACTOR = 8;
@@ -167,8 +174,9 @@ export function parseJson(
     throw new GatewayError('invalid_request', 'The request body is not valid UTF-8.');
   }
   try {
-    const reviver = MAY_HOLD_PROTO.test(text) ? dropProto : undefined;
-    return { value: parseExact(text, reviver), outline };
+    const value = parseExact(text);
+    if (MAY_HOLD_PROTO.test(text)) dropProto(value);
+    return { value, outline };
   } catch (error) {
     throw new GatewayError(
       'invalid_request',
@@ -178,6 +186,12 @@ export function parseJson(
 }
 
 /** `{"__proto__": …}` must not reach code that copies properties one by one. */
-function dropProto(this: unknown, key: string, value: unknown): unknown {
-  return key === '__proto__' ? undefined : value;
+function dropProto(value: unknown): void {
+  if (typeof value !== 'object' || value === null || isExactNumber(value)) return;
+  if (Array.isArray(value)) {
+    for (const item of value) dropProto(item);
+    return;
+  }
+  delete (value as { __proto__?: unknown }).__proto__;
+  for (const item of Object.values(value)) dropProto(item);
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
 import {
+  GatewayError,
   asGatewayError,
   type Caller,
   type ErrorCode,
@@ -9,7 +10,7 @@ import {
 } from '@sluice/kernel';
 import { ModelCatalog } from '@sluice/model-catalog';
 import { Logger } from '@sluice/observability';
-import { ProviderRegistry } from '@sluice/providers';
+import { ProviderRegistry, type AdapterLease } from '@sluice/providers';
 import { bodyOf, type Json } from './wire/field.check.js';
 import { parseCountBody } from './wire/anthropic.wire.js';
 
@@ -70,19 +71,23 @@ export class TokenCountService {
     const body = bodyOf(question.body);
     const request = { dialect: 'anthropic', body, raw, forwardHeaders } as const;
     const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const lease = await this.providers.lease(target.provider);
+    let lease: AdapterLease | undefined;
     try {
+      lease = await this.providers.lease(target.provider);
       return await lease.adapter.count?.(request, target, patience);
     } catch (thrown) {
       const error = asGatewayError(thrown);
-      if (signal.aborted || FAULTS_OF_THE_QUESTION.includes(error.code)) throw error;
+      if (signal.aborted) {
+        throw new GatewayError('client_closed', 'The caller left.', { cause: error });
+      }
+      if (FAULTS_OF_THE_QUESTION.includes(error.code)) throw error;
       this.logger.warn(
         { err: error, provider: target.provider },
         'tokens are counted here instead',
       );
       return undefined;
     } finally {
-      lease.release();
+      lease?.release();
     }
   }
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { Test } from '@nestjs/testing';
 import { TestMachine } from '../testing/machine.js';
-import { SoleProcess } from './machine.link.js';
+import { ClusterModule } from './cluster.module.js';
+import { MachineLink, SoleProcess } from './machine.link.js';
 
 describe('MachineLink and MachineHost', () => {
   it('gives every worker the answers of one and the same service, each to its own question', async () => {
@@ -67,5 +69,20 @@ describe('MachineLink and MachineHost', () => {
     const machine = new TestMachine({});
     expect([machine.worker().link.first, machine.worker().link.first]).toEqual([true, false]);
     expect(new SoleProcess()).toMatchObject({ enabled: false, first: true });
+  });
+
+  it('has nobody to talk to where a process serves alone', async () => {
+    const sole = new SoleProcess();
+    await expect(sole.call()).rejects.toThrow('this process serves alone');
+    for (const tell of [() => sole.publish(), () => sole.subscribe(), () => sole.onAsked()]) {
+      expect(tell).not.toThrow();
+    }
+  });
+
+  it('is bound for every room by its module', async () => {
+    const sole = new SoleProcess();
+    const app = await Test.createTestingModule({ imports: [ClusterModule.with(sole)] }).compile();
+    expect(app.get(MachineLink)).toBe(sole);
+    await app.close();
   });
 });

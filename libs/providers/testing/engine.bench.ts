@@ -1,4 +1,9 @@
-import { configFromObjects, type SluiceConfigInput, type StaticConfigStore } from '@sluice/config';
+import {
+  configFromObjects,
+  type PoliciesConfigInput,
+  type SluiceConfigInput,
+  type StaticConfigStore,
+} from '@sluice/config';
 import { DnsCache } from '@sluice/http-client';
 import {
   ChatCall,
@@ -33,9 +38,17 @@ export interface EngineBench {
 export function engineBench(
   sluice: SluiceConfigInput,
   clock: Clock = new SystemClock(),
-  world: { readonly dns?: DnsCache; readonly env?: Readonly<Record<string, string>> } = {},
+  world: {
+    readonly dns?: DnsCache;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly policies?: PoliciesConfigInput;
+  } = {},
 ): EngineBench {
-  const config = configFromObjects({ sluice, env: world.env ?? {} });
+  const config = configFromObjects({
+    sluice,
+    env: world.env ?? {},
+    policies: world.policies ?? {},
+  });
   const tokens = new TokenCounter();
   const prompts = new PromptCounter(tokens);
   const catalog = new ModelCatalog(config, clock, tokens, prompts);

@@ -353,6 +353,30 @@ describe('refusals', () => {
     );
   });
 
+  it('measure texts to be embedded one by one, and all of them where the operator bounds the request', async () => {
+    const policies = {
+      ...POLICIES,
+      providers: { sandbox: { models: { vectors: { maxInputTokens: 100 } } } },
+    };
+    const w = spendWorld({ policies, sluice: { limits: { promptTokens: 50 } } });
+    const vectors: Target = { ...small, model: 'vectors', capabilities: ['embeddings'] };
+    const texts = (count: number, words: number) => ({
+      target: vectors,
+      parse: () => ({
+        messages: Array.from({ length: count }, () => ({
+          role: 'user' as const,
+          parts: [{ type: 'text' as const, text: Array(words).fill('x').join(' ') }],
+        })),
+      }),
+    });
+    expect(await run(w, texts(2, 48))).toBeUndefined();
+    expect((await run(w, texts(1, 51)))?.message).toMatch(/^A text has 51 tokens; .* at most 50/);
+    expect((await run(w, texts(4, 48)))?.message).toMatch(/^The prompt has 1\d\d tokens; .* 100/);
+    const reads = { ...vectors, model: 'reads', contextTokens: 20 };
+    expect(await run(w, { ...texts(9, 20), target: reads })).toBeUndefined();
+    expect(await run(w, { ...texts(1, 21), target: reads })).toMatchObject({ param: 'messages' });
+  });
+
   it('come from the bank being away only when the leased allowance does not suffice', async () => {
     const bank = new MemoryBank();
     const queue = { maxWait: '20ms' };

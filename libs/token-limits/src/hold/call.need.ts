@@ -88,15 +88,15 @@ export class CallNeeds {
       isAdmin(call.caller) ? undefined : sluice.limits.promptTokens,
       target.contextTokens,
     ]);
-    const inputMax = least([ofRequest, ofPrompt]);
-    if (inputMax === undefined || input <= inputMax) return;
-    if (isSilent(target) && input <= (ofRequest ?? Infinity)) {
-      // Texts to be embedded are read one by one: each has the whole context to itself.
-      const longest = await this.#longest(call.prompt);
-      if (longest > (ofPrompt ?? Infinity)) throw tooLong('A text', longest, target, ofPrompt);
-      return;
+    const most = least([ofRequest, ofPrompt]) ?? Infinity;
+    if (input <= most) return;
+    if (!isSilent(target)) throw tooLong('The prompt', input, target, most);
+    if (ofRequest !== undefined && input > ofRequest) {
+      throw tooLong('The prompt', input, target, ofRequest);
     }
-    throw tooLong('The prompt', input, target, inputMax);
+    // Texts to be embedded are read one by one: each has the whole context to itself.
+    const longest = await this.#longest(call.prompt);
+    if (longest > most) throw tooLong('A text', longest, target, most);
   }
 
   async #longest(prompt: Prompt): Promise<number> {
@@ -129,7 +129,7 @@ function isSilent({ capabilities }: Target): boolean {
   return capabilities.includes('embeddings');
 }
 
-function tooLong(what: string, tokens: number, target: Target, most = 0): GatewayError {
+function tooLong(what: string, tokens: number, target: Target, most: number): GatewayError {
   return new GatewayError(
     'context_too_long',
     `${what} has ${tokens} tokens; ${target.model} takes at most ${most} here.`,

@@ -15,6 +15,7 @@ import {
 } from '../../testing/vector-store.contract.js';
 import { KeyFilter } from '../exact/key-filter.js';
 import { ValueCodec } from '../exact/value-codec.js';
+import { cosine, Partition } from './partition.js';
 import { VectorIndex, type VectorIndexOptions } from './vector-index.js';
 import {
   VectorStore,
@@ -31,7 +32,7 @@ const SPACE = { name: 'space', dimension: DIMENSION };
 const newPath = () => join(folder, randomUUID(), 'cache.sqlite');
 function indexAt(path = newPath(), more: Partial<VectorIndexOptions> = {}) {
   const notices: Readonly<Record<string, unknown>>[] = [];
-  const tools = { KeyFilter, ValueCodec };
+  const tools = { KeyFilter, ValueCodec, Partition, cosine };
   const index = new VectorIndex({ path, ...more }, tools, (notice) => notices.push(notice));
   /** The index is made in slices, one in each turn. */
   const ready = async () => {
@@ -95,6 +96,25 @@ describe('the index of questions', () => {
       /asked|said/,
     );
     file.close();
+  });
+
+  it('finds an answer that was renewed a thousand times, as it is now', async () => {
+    const { index, ready } = indexAt();
+    index.open(SPACE);
+    await ready();
+    const many = Array.from({ length: 500 }, (_, i) =>
+      pointOf({ text: String(i), message: at(i / 10) }),
+    );
+    index.upsert({ points: many });
+    const hot = { ...many[250]!, text: 'hot' };
+    for (let time = 0; time < 1000; time++) {
+      index.upsert({
+        points: [{ ...hot, answer: `answer ${time}`, expiresAt: NOW + 1000 + time }],
+      });
+    }
+    expect(index.count()).toBe(500);
+    const { timeoutMs: _, ...query } = queryOf({ message: hot.message });
+    expect(index.search(query)[0]).toMatchObject({ text: 'hot', answer: 'answer 999' });
   });
 
   it('makes room for new points at once, the oldest going first', () => {

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
-import { Index, MetricKind, ScalarKind } from 'usearch';
 import type { KeyFilter } from '../exact/key-filter.js';
 import type { ValueCodec } from '../exact/value-codec.js';
+import type { cosine, Partition } from './partition.js';
 import type { VectorMatch, VectorPoint, VectorQuery, VectorSpace } from './vector-store.js';
 
 export interface VectorIndexOptions {
@@ -18,13 +18,14 @@ export interface VectorIndexOptions {
 export interface VectorIndexTools {
   readonly KeyFilter: typeof KeyFilter;
   readonly ValueCodec: typeof ValueCodec;
+  readonly Partition: typeof Partition;
+  readonly cosine: typeof cosine;
 }
 
 type Row = Record<string, SQLOutputValue>;
 
-/** Below this a plain scan is faster than a graph, exact, and costs no memory beside the vectors. */
-const SCAN_BELOW = 400;
 const REBUILD_SLICE = 200;
+const RENEW_SLICE = 100;
 /** Answers longer than this are packed. */
 const COMPRESS_ABOVE = 1024;
 /** What a deleted row tells, for taking it out of the index. */
@@ -42,6 +43,7 @@ export class VectorIndex {
   readonly #codec: ValueCodec | undefined;
   readonly #tell: (notice: Readonly<Record<string, unknown>>) => void;
   readonly #partitions = new Map<string, Partition>();
+  readonly #renewing = new WeakSet<Partition>();
   readonly #statements = new Map<string, StatementSync>();
   #db: DatabaseSync | undefined;
   #space: VectorSpace = { name: '', dimension: 0 };
@@ -78,6 +80,7 @@ export class VectorIndex {
   search(query: Omit<VectorQuery, 'timeoutMs'>): VectorMatch[] {
     const partition = this.#partitions.get(`${query.scope}/${query.fingerprint}`);
     if (partition === undefined) return [];
+    const { cosine } = this.#tools;
     const found: VectorMatch[] = [];
     for (const row of partition.search(query.message, query.limit)) {
       const hit = this.#sql('SELECT * FROM questions WHERE row = ? AND expires > ?').get(
@@ -120,7 +123,10 @@ export class VectorIndex {
     this.#withDb((db) => {
       db.exec('BEGIN IMMEDIATE');
       try {
-        for (const point of points) added.push([this.#insert(point), point]);
+        for (const point of points) {
+          const row = this.#store(point);
+          if (row !== undefined) added.push([row, point]);
+        }
         db.exec('COMMIT');
       } catch (error) {
         // SQLite may have rolled back by itself; its error is the one to tell.
@@ -173,29 +179,43 @@ export class VectorIndex {
 
   #dropOldest(maxEntries: number): number {
     if (this.#size <= maxEntries) return 0;
-    const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY row LIMIT ?`;
+    // As in Qdrant: an answer that was renewed is not old.
+    const oldest = `SELECT row FROM questions WHERE space = ? ORDER BY expires, row LIMIT ?`;
     const statement = this.#sql(`DELETE FROM questions WHERE row IN (${oldest}) ${GONE}`);
     return this.#drop(statement.all(this.#space.name, this.#size - maxEntries));
   }
 
-  #insert(point: VectorPoint): number {
-    this.#remove(point.id);
-    const { lastInsertRowid } = this.#sql(
-      `INSERT INTO questions (space, id, scope, fingerprint, key, text, answer, message, context, stored, expires)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ).run(
+  /** Gives its row when the index does not have it yet. An answer that is renewed leaves the index as it is. */
+  #store(point: VectorPoint): number | undefined {
+    const known = this.#sql('SELECT * FROM questions WHERE space = ? AND id = ?').get(
       this.#space.name,
       point.id,
-      point.scope,
-      point.fingerprint,
+    );
+    const message = bytesOf(point.message);
+    const content = [
       point.key,
       this.#codec?.encodeNow(point.id, point.text, Infinity) ?? point.text,
       this.#codec?.encodeNow(point.id, point.answer, COMPRESS_ABOVE) ?? point.answer,
-      bytesOf(point.message),
       point.context === undefined ? null : bytesOf(point.context),
       Math.floor(point.storedAt),
       Math.floor(point.expiresAt),
-    );
+    ];
+    if (
+      known?.scope === point.scope &&
+      known.fingerprint === point.fingerprint &&
+      known.message instanceof Uint8Array &&
+      Buffer.compare(known.message, message) === 0
+    ) {
+      this.#sql(
+        'UPDATE questions SET key = ?, text = ?, answer = ?, context = ?, stored = ?, expires = ? WHERE row = ?',
+      ).run(...content, Number(known.row));
+      return undefined;
+    }
+    if (known !== undefined) this.#remove(point.id);
+    const { lastInsertRowid } = this.#sql(
+      `INSERT INTO questions (key, text, answer, context, stored, expires, space, id, scope, fingerprint, message)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(...content, this.#space.name, point.id, point.scope, point.fingerprint, message);
     return Number(lastInsertRowid);
   }
 
@@ -213,6 +233,7 @@ export class VectorIndex {
       const partition = this.#partitions.get(name);
       partition?.remove(Number(row.row));
       if (partition?.size === 0) this.#partitions.delete(name);
+      else if (partition?.isWorn === true) this.#renew(name, partition);
     }
     return rows.length;
   }
@@ -234,6 +255,20 @@ export class VectorIndex {
     setImmediate(() => this.#rebuildSlice());
   }
 
+  /** In slices, too. */
+  #renew(name: string, partition: Partition): void {
+    if (this.#renewing.has(partition)) return;
+    this.#renewing.add(partition);
+    const message = (row: number) =>
+      vectorOf(this.#sql('SELECT message FROM questions WHERE row = ?').get(row)?.message);
+    const slice = (): void => {
+      const isGone = this.#db === undefined || this.#partitions.get(name) !== partition;
+      if (isGone || partition.renew(RENEW_SLICE, message)) this.#renewing.delete(partition);
+      else setImmediate(slice);
+    };
+    setImmediate(slice);
+  }
+
   #index(row: Row): void {
     const vector = vectorOf(row.message);
     if (vector?.length !== this.#space.dimension) return;
@@ -253,7 +288,7 @@ export class VectorIndex {
     const name = `${scope}/${fingerprint}`;
     let partition = this.#partitions.get(name);
     if (partition === undefined) {
-      partition = new Partition(this.#space.dimension);
+      partition = new this.#tools.Partition(this.#space.dimension);
       this.#partitions.set(name, partition);
     }
     return partition;
@@ -320,71 +355,6 @@ export class VectorIndex {
     this.#statements.clear();
     this.#size = 0;
   }
-}
-
-/** The vectors of one scope and fingerprint: a list while few, a graph (usearch, 8-bit) when many. */
-class Partition {
-  readonly #dimension: number;
-  readonly #few = new Map<number, Float32Array>();
-  readonly #members = new Set<number>();
-  #graph: Index | undefined;
-
-  constructor(dimension: number) {
-    this.#dimension = dimension;
-  }
-
-  get size(): number {
-    return this.#members.size;
-  }
-
-  add(row: number, vector: Float32Array): void {
-    if (this.#members.has(row)) this.remove(row);
-    this.#members.add(row);
-    if (this.#graph === undefined) {
-      this.#few.set(row, vector);
-      if (this.#few.size > SCAN_BELOW) this.#toGraph();
-    } else {
-      this.#graph.add(BigInt(row), vector, 1);
-    }
-  }
-
-  remove(row: number): void {
-    if (!this.#members.delete(row)) return;
-    this.#few.delete(row);
-    this.#graph?.remove(BigInt(row));
-  }
-
-  search(vector: Float32Array, limit: number): number[] {
-    if (this.#graph !== undefined) {
-      const found = this.#graph.search(vector, limit, 1);
-      return [...found.keys].map(Number).filter((row) => this.#members.has(row));
-    }
-    return [...this.#few]
-      .map(([row, other]) => ({ row, score: cosine(vector, other) }))
-      .sort((p, q) => q.score - p.score)
-      .slice(0, limit)
-      .map(({ row }) => row);
-  }
-
-  #toGraph(): void {
-    this.#graph = new Index({
-      dimensions: this.#dimension,
-      metric: MetricKind.Cos,
-      quantization: ScalarKind.I8,
-      connectivity: 16,
-      expansion_add: 64,
-      expansion_search: 64,
-      multi: false,
-    });
-    for (const [row, vector] of this.#few) this.#graph.add(BigInt(row), vector, 1);
-    this.#few.clear();
-  }
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
-  return sum;
 }
 
 function vectorOf(blob: SQLOutputValue | undefined): Float32Array | undefined {

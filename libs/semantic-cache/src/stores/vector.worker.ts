@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type * as Filters from '../exact/key-filter.js';
 import type * as Codecs from '../exact/value-codec.js';
 import type * as Server from '../thread-server.js';
+import type * as Partitions from './partition.js';
 import type * as Indexes from './vector-index.js';
 
 const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -13,11 +14,12 @@ const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const { KeyFilter } = (await import(`../exact/key-filter.${ending}`)) as typeof Filters;
 const { ValueCodec } = (await import(`../exact/value-codec.${ending}`)) as typeof Codecs;
 const { serve } = (await import(`../thread-server.${ending}`)) as typeof Server;
+const { cosine, Partition } = (await import(`./partition.${ending}`)) as typeof Partitions;
 const { VectorIndex } = (await import(`./vector-index.${ending}`)) as typeof Indexes;
 
 if (parentPort !== null) {
   const port = parentPort;
-  const tools = { KeyFilter, ValueCodec };
+  const tools = { KeyFilter, ValueCodec, Partition, cosine };
   const options = workerData as Indexes.VectorIndexOptions;
   serve(port, new VectorIndex(options, tools, (notice) => port.postMessage({ notice })));
 }

@@ -1,0 +1,91 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Partition } from './partition.js';
+
+const DIMENSION = 16;
+let seed = 7;
+const random = (): number => {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+  return seed / 2 ** 32;
+};
+function vector(): Float32Array {
+  const v = Float32Array.from({ length: DIMENSION }, () => random() - 0.5);
+  const length = Math.hypot(...v);
+  return v.map((x) => x / length);
+}
+
+let partition: Partition;
+let rows: Map<number, Float32Array>;
+beforeEach(() => {
+  partition = new Partition(DIMENSION);
+  rows = new Map();
+});
+const put = (row: number, v = vector()): void => {
+  rows.set(row, v);
+  partition.add(row, v);
+};
+const drop = (row: number): void => {
+  rows.delete(row);
+  partition.remove(row);
+};
+const renew = (most: number): boolean => partition.renew(most, (row) => rows.get(row));
+/** The share of rows that are found first when asked for by their own vector. */
+function found(): number {
+  const all = [...rows];
+  const hits = all.filter(([row, v]) => partition.search(v, 8)[0] === row);
+  return hits.length / all.length;
+}
+
+describe('a partition of the index', () => {
+  it('finds what is left, and nothing that is gone, after very many have come and gone', () => {
+    // usearch's own removal stops taking new vectors after some thousand, and then hangs.
+    for (let row = 1; row <= 15_000; row++) {
+      put(row);
+      if (row > 1000) drop(row - 1000);
+      if (partition.isWorn) while (!renew(500));
+    }
+    expect(partition.size).toBe(1000);
+    expect(found()).toBeGreaterThan(0.95);
+    const seen = new Set([...rows.values()].flatMap((v) => partition.search(v, 8)));
+    expect([...seen].filter((row) => !rows.has(row))).toEqual([]);
+  });
+
+  it('looks further when what is nearest is gone', () => {
+    for (let row = 1; row <= 1000; row++) put(row);
+    const hot = vector();
+    const near = () => hot.map((x) => x + (random() - 0.5) / 50);
+    for (let time = 0; time < 60; time++) put(500, near());
+    expect(partition.size).toBe(1000);
+    expect(partition.search(hot, 8)[0]).toBe(500);
+    expect(partition.search(hot, 8)).toHaveLength(8);
+  });
+
+  it('answers while it is renewed, and takes over what comes and goes meanwhile', () => {
+    for (let row = 1; row <= 2000; row++) put(row);
+    for (let row = 1; row <= 1200; row++) drop(row);
+    expect(partition.isWorn).toBe(true);
+    expect(renew(100)).toBe(false);
+    for (let row = 1200; row < 1300; row++) put(row);
+    for (let row = 1300; row < 1400; row++) drop(row);
+    put(1500);
+    expect(found()).toBeGreaterThan(0.95);
+    while (!renew(100));
+    expect(partition.isWorn).toBe(false);
+    expect(partition.size).toBe(rows.size);
+    expect(found()).toBeGreaterThan(0.95);
+  });
+
+  it('leaves out what cannot be read any more', () => {
+    for (let row = 1; row <= 1000; row++) put(row);
+    for (let row = 1; row <= 600; row++) drop(row);
+    rows.delete(700);
+    while (!renew(100));
+    expect(partition.size).toBe(399);
+  });
+
+  it('gives fewer than were asked for when there are fewer', () => {
+    for (let row = 1; row <= 600; row++) put(row);
+    for (let row = 1; row <= 597; row++) drop(row);
+    expect(partition.search(vector(), 8).toSorted((a, b) => a - b)).toEqual([598, 599, 600]);
+    expect(new Partition(DIMENSION).search(vector(), 8)).toEqual([]);
+  });
+});

@@ -62,6 +62,17 @@ describe('a worker thread', () => {
     },
   );
 
+  it('ends a thread that hangs, and starts it anew', async () => {
+    const thread = threadOf();
+    await thread.call('echo', 1);
+    const hanging = thread.call('hang', undefined).catch((error: unknown) => error);
+    await expect(thread.call('echo', 3, 20)).rejects.toMatchObject({ code: 'timeout' });
+    const later = performance.now() + 61_000;
+    jest.spyOn(performance, 'now').mockReturnValue(later);
+    expect(await thread.call('echo', 4)).toMatchObject({ args: 4 });
+    expect(await hanging).toMatchObject({ code: 'hung' });
+  });
+
   it('refuses calls after it was closed, also one that waited', async () => {
     const thread = threadOf();
     const waiting = thread.call('late', 60_000).catch((error: unknown) => error);

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 
 const YOUNG_MB = 2;
+/** A thread that says nothing for so long, though it was asked, will never say anything again. */
+const HUNG_MS = 60_000;
 
 interface Waiting {
   readonly resolve: (value: unknown) => void;
@@ -19,11 +21,13 @@ export class WorkerError extends Error {
 
 /**
  * Request and answer over a worker thread. It starts with the first call; when the thread dies, what
- * waits is refused and the next call starts it anew, but not within a second of the last start.
+ * waits is refused and the next call starts it anew, but not within a second of the last start. One that hangs is ended.
  */
 export class WorkerThread {
   #worker: Worker | undefined;
   #startedAt = -Infinity;
+  /** When it was first asked since it last said something. */
+  #silentSince: number | undefined;
   #next = 0;
   #closed = false;
   readonly #waiting = new Map<number, Waiting>();
@@ -52,6 +56,7 @@ export class WorkerThread {
             }, timeoutMs);
       // The thread's answers are typed by their callers.
       this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
+      this.#silentSince ??= performance.now();
       worker.postMessage({ id, method, args });
     });
   }
@@ -67,8 +72,11 @@ export class WorkerThread {
 
   #running(): Worker {
     if (this.#closed) throw new WorkerError(`${this.file} is closed`, 'closed');
-    if (this.#worker !== undefined) return this.#worker;
     const now = performance.now();
+    if (this.#worker !== undefined && now - (this.#silentSince ?? now) > HUNG_MS) {
+      this.#abandon(this.#worker);
+    }
+    if (this.#worker !== undefined) return this.#worker;
     if (now - this.#startedAt < 1000) throw new WorkerError(`${this.file} is down`, 'down');
     this.#startedAt = now;
     const ending = this.base.endsWith('.ts') ? 'ts' : 'js';
@@ -89,6 +97,7 @@ export class WorkerThread {
         code?: string;
         notice?: Record<string, unknown>;
       }) => {
+        this.#silentSince = this.#waiting.size > 1 ? performance.now() : undefined;
         if (message.notice !== undefined) {
           this.onNotice?.(message.notice);
           return;
@@ -104,6 +113,7 @@ export class WorkerThread {
     const gone = (error: Error): void => {
       if (this.#worker !== worker) return;
       this.#worker = undefined;
+      this.#silentSince = undefined;
       this.#fail(error);
     };
     worker.on('error', (error: unknown) => {
@@ -114,6 +124,14 @@ export class WorkerThread {
     });
     this.#worker = worker;
     return worker;
+  }
+
+  /** Another thread takes over; this one ends, unless it is in a native loop, which nobody can leave for it. */
+  #abandon(worker: Worker): void {
+    this.#worker = undefined;
+    this.#silentSince = undefined;
+    void worker.terminate();
+    this.#fail(new WorkerError(`${this.file} hung and is ended`, 'hung'));
   }
 
   #fail(error: Error): void {

@@ -14,6 +14,7 @@ parentPort?.on('message', ({ id, method, args }: { id: number; method: string; a
     parentPort?.postMessage({ id: 999, value: 'nobody asked' });
     reply({ value: 'asked' });
   }
+  if (method === 'hang') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   if (method === 'exit') process.exit(3);
   if (method === 'close') reply({});
   if (method === 'throw') throw new Error('the thread fell');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   ChatReply,
+  DEFAULT_CACHE_CONTROLS,
   GatewayError,
   usage,
   type ChatCall,
@@ -32,6 +33,7 @@ function batch(handle: ChatHandler = async (call) => echo(call)) {
         maxConcurrent: 2,
         caller: ANN,
         agent: undefined,
+        wishes: {},
         signal: new AbortController().signal,
         defaultModel: 'auto',
         ...changes,
@@ -45,6 +47,18 @@ const echo = (call: ChatCall, spent: Usage = usage({ input: 2, output: 3 })) =>
 const turn = () => new Promise(setImmediate);
 
 describe('a batch of completions', () => {
+  it('asks for each item what the request asks for', async () => {
+    const { calls, run } = batch();
+    const cache = { ...DEFAULT_CACHE_CONTROLS, noCache: true };
+    await run([chat('one'), chat('two')], {
+      wishes: { cache, session: 's', unsupported: 'drop' },
+    });
+    expect(calls).toMatchObject([
+      { cache, session: 's', unsupported: 'drop' },
+      { cache, session: 's', unsupported: 'drop' },
+    ]);
+  });
+
   it('answers each item in its own form, in the order of the items', async () => {
     const { run } = batch();
     const { results } = await run([chat('one'), { prompt: 'two' }, chat('three')]);

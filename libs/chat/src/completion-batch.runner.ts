@@ -6,6 +6,7 @@ import {
   asGatewayError,
   uuidv7,
   type Caller,
+  type ChatCallInit,
   type Usage,
 } from '@sluice/kernel';
 import { ChatPipeline } from './pipeline.js';
@@ -16,6 +17,8 @@ export interface BatchOptions {
   readonly maxConcurrent: number;
   readonly caller: Caller;
   readonly agent: string | undefined;
+  /** What the request's headers ask for, of every item alike. */
+  readonly wishes: Pick<ChatCallInit, 'cache' | 'session' | 'unsupported'>;
   readonly signal: AbortSignal;
   /** The model for items that name none. */
   readonly defaultModel: string;
@@ -73,6 +76,7 @@ export class CompletionBatchRunner {
         body,
         signal: options.signal,
         parse: parsed.prompt,
+        ...options.wishes,
         ...(options.agent === undefined ? {} : { agent: options.agent }),
         route: '/v1/completions/batch',
       });

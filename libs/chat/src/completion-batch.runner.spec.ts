@@ -32,7 +32,6 @@ function batch(handle: ChatHandler = async (call) => echo(call)) {
         items,
         maxConcurrent: 2,
         caller: ANN,
-        agent: undefined,
         wishes: {},
         signal: new AbortController().signal,
         defaultModel: 'auto',
@@ -121,7 +120,7 @@ describe('a batch of completions', () => {
     const { run, calls } = batch();
     const signal = new AbortController().signal;
     const items = [{ ...chat('one'), model: 'large', stream: true }, chat('two')];
-    await run(items, { agent: 'indexer/1', signal });
+    await run(items, { wishes: { agent: 'indexer/1' }, signal });
     expect(calls.map(({ model, stream }) => [model, stream])).toEqual([
       ['large', false],
       ['auto', false],

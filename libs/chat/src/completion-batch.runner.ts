@@ -16,9 +16,8 @@ export interface BatchOptions {
   readonly items: readonly Readonly<Record<string, unknown>>[];
   readonly maxConcurrent: number;
   readonly caller: Caller;
-  readonly agent: string | undefined;
   /** What the request's headers ask for, of every item alike. */
-  readonly wishes: Pick<ChatCallInit, 'cache' | 'session' | 'unsupported'>;
+  readonly wishes: Pick<ChatCallInit, 'agent' | 'cache' | 'session' | 'unsupported'>;
   readonly signal: AbortSignal;
   /** The model for items that name none. */
   readonly defaultModel: string;
@@ -77,7 +76,6 @@ export class CompletionBatchRunner {
         signal: options.signal,
         parse: parsed.prompt,
         ...options.wishes,
-        ...(options.agent === undefined ? {} : { agent: options.agent }),
         route: '/v1/completions/batch',
       });
       const reply = await this.pipeline.run(call);

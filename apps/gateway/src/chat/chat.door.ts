@@ -3,8 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ConfigStore } from '@sluice/config';
 import { ChatPipeline, WireCatalogue, type WireDialect } from '@sluice/chat';
 import { ChatCall, GatewayError, type DialectName } from '@sluice/kernel';
-import { parseCacheControls } from '@sluice/semantic-cache';
-import { readCallHeaders } from '../http/call-headers.js';
+import { readCallHeaders, wishesOf } from '../http/call-headers.js';
 import { clientSignal } from '../http/client-signal.js';
 import { callerOf } from '../http/request-state.js';
 import { Idempotency } from './idempotency.js';
@@ -86,11 +85,8 @@ export class ChatDoor {
       ...(request.rawBody === undefined || raw !== request.body ? {} : { raw: request.rawBody }),
       signal: clientSignal(reply),
       parse: parsed.prompt,
-      cache: parseCacheControls(request.headers),
-      ...(headers.agent === undefined ? {} : { agent: headers.agent }),
-      ...(headers.session === undefined ? {} : { session: headers.session }),
+      ...wishesOf(headers, request.headers),
       includeUsage: parsed.includeUsage,
-      unsupported: headers.unsupported,
       startedAt: request.startedAt,
       forwardHeaders: headers.forward,
       route: request.routeOptions.url ?? 'unknown',

@@ -3,9 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ConfigStore } from '@sluice/config';
 import { chatContract } from '@sluice/contracts';
 import { CompletionBatchRunner } from '@sluice/chat';
-import { parseCacheControls } from '@sluice/semantic-cache';
 import { checked } from '../http/checked.js';
-import { readCallHeaders } from '../http/call-headers.js';
+import { readCallHeaders, wishesOf } from '../http/call-headers.js';
 import { clientSignal } from '../http/client-signal.js';
 import { callerOf } from '../http/request-state.js';
 
@@ -25,17 +24,11 @@ export class CompletionBatchController {
   ): Promise<unknown> {
     const body = checked(chatContract.completionBatchRequest, raw);
     const { parallel, max_concurrent: maxConcurrent } = body.batch_options;
-    const { agent, session, unsupported } = readCallHeaders(request.headers);
     const { results, usage } = await this.batches.run({
       items: body.requests,
       maxConcurrent: parallel ? maxConcurrent : 1,
       caller: callerOf(request),
-      agent,
-      wishes: {
-        cache: parseCacheControls(request.headers),
-        unsupported,
-        ...(session === undefined ? {} : { session }),
-      },
+      wishes: wishesOf(readCallHeaders(request.headers), request.headers),
       signal: clientSignal(reply),
       defaultModel: this.config.current.sluice.routing.default,
     });

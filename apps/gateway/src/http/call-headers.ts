@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { GatewayError } from '@sluice/kernel';
+import { GatewayError, type ChatCallInit } from '@sluice/kernel';
+import { parseCacheControls } from '@sluice/semantic-cache';
 
 export interface CallHeaders {
   readonly agent: string | undefined;
@@ -27,6 +28,22 @@ export function readCallHeaders(headers: IncomingHttpHeaders): CallHeaders {
     unsupported: choice(headers, 'x-sluice-unsupported', ['refuse', 'drop']) ?? 'refuse',
     wantsUsage: choice(headers, 'x-sluice-usage', ['true', 'false']) === 'true',
     forward: forward ?? {},
+  };
+}
+
+/**
+ * What a request asks for of each call that it makes.
+ * @throws GatewayError invalid_request naming the cache header that is malformed
+ */
+export function wishesOf(
+  { agent, session, unsupported }: CallHeaders,
+  headers: IncomingHttpHeaders,
+): Pick<ChatCallInit, 'agent' | 'cache' | 'session' | 'unsupported'> {
+  return {
+    cache: parseCacheControls(headers),
+    ...(agent === undefined ? {} : { agent }),
+    ...(session === undefined ? {} : { session }),
+    unsupported,
   };
 }
 

@@ -17,7 +17,8 @@ export async function build(root = ROOT) {
   const out = join(root, 'dist');
   const manifestFile = join(out, '.build.json');
   const options = await compilerOptions(root);
-  const recipe = await recipeOf(root, options);
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
+  const recipe = await recipeOf(lock, options);
   const manifest = await readManifest(manifestFile, recipe);
   const known = manifest.files;
   const files = (await Promise.all(SOURCES.map((name) => list(join(root, name), root)))).flat();
@@ -50,7 +51,7 @@ export async function build(root = ROOT) {
     const target = join(out, outputOf(file));
     await Promise.all([rm(target, { force: true }), rm(`${target}.map`, { force: true })]);
   }
-  const vocabulary = await vocabularyRecipe(root, next[COUNTING]?.hash);
+  const vocabulary = vocabularyRecipe(lock, next[COUNTING]?.hash);
   if (vocabulary !== undefined && vocabulary !== manifest.vocabulary) await writeVocabulary(out);
   if (written + gone.length > 0 || vocabulary !== manifest.vocabulary)
     await writeFile(manifestFile, JSON.stringify({ recipe, vocabulary, files: next }));
@@ -87,8 +88,7 @@ async function compilerOptions(root) {
 }
 
 /** Another compiler, another setting, another build script: everything is built anew. */
-async function recipeOf(root, options) {
-  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
+async function recipeOf(lock, options) {
   const compiler = lock.packages['node_modules/@swc/core']?.version;
   const script = await readFile(fileURLToPath(import.meta.url), 'utf8');
   return createHash('sha256')
@@ -97,9 +97,8 @@ async function recipeOf(root, options) {
 }
 
 /** Changes with the code that lays out the table and with the vocabulary's package. */
-async function vocabularyRecipe(root, counting) {
+function vocabularyRecipe(lock, counting) {
   if (counting === undefined) return undefined;
-  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
   return `${counting} ${lock.packages['node_modules/gpt-tokenizer']?.version}`;
 }
 

@@ -97,14 +97,11 @@ export class WorkerThread {
         code?: string;
         notice?: Record<string, unknown>;
       }) => {
-        this.#silentSince = this.#waiting.size > 1 ? performance.now() : undefined;
-        if (message.notice !== undefined) {
-          this.onNotice?.(message.notice);
-          return;
-        }
         const waiting = this.#waiting.get(message.id ?? -1);
-        if (waiting === undefined) return;
         this.#waiting.delete(message.id ?? -1);
+        this.#silentSince = this.#waiting.size > 0 ? performance.now() : undefined;
+        if (message.notice !== undefined) this.onNotice?.(message.notice);
+        if (waiting === undefined) return;
         clearTimeout(waiting.timer);
         if (message.error === undefined) waiting.resolve(message.value);
         else waiting.reject(new WorkerError(message.error, message.code));

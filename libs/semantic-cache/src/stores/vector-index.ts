@@ -187,10 +187,9 @@ export class VectorIndex {
 
   /** Gives its row when the index does not have it yet. An answer that is renewed leaves the index as it is. */
   #store(point: VectorPoint): number | undefined {
-    const known = this.#sql('SELECT * FROM questions WHERE space = ? AND id = ?').get(
-      this.#space.name,
-      point.id,
-    );
+    const known = this.#sql(
+      'SELECT row, scope, fingerprint, message FROM questions WHERE space = ? AND id = ?',
+    ).get(this.#space.name, point.id);
     const message = bytesOf(point.message);
     const content = [
       point.key,

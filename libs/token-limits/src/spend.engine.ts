@@ -145,7 +145,7 @@ export class SpendEngine {
       return await this.#reserveIn(reserved);
     } catch (error) {
       if (!(error instanceof RedisUnavailable) || ledger === this.local) {
-        this.#leave(reserved.departure);
+        this.#over(reserved.departure);
         throw error;
       }
       // It may have been executed all the same: whatever it held is given back when Redis answers again.
@@ -285,14 +285,14 @@ export class SpendEngine {
         // What others leased and gave back since counts as spent here until it is asked for.
         const { counter } = answer;
         if (await this.#keeper.refresh(ledger, counter, this.clock.monotonic())) continue;
-        this.#leave(reserved.departure);
+        this.#over(reserved.departure);
         // Beside a Redis that is out of reach, what is held there cannot be told from what is spent.
         return this.#stopgap(ledger) ? { ...answer, by: 'held' } : answer;
       }
       if (round >= MAX_ROUNDS) {
         // Others were quicker each time: room comes and goes.
         const [lacks] = answer.missing;
-        this.#leave(reserved.departure);
+        this.#over(reserved.departure);
         return { kind: 'refused', counter: lacks?.counter ?? '', by: 'held', headroom: 0 };
       }
       await this.#keeper.supply(ledger, lacking(shares, answer.missing), this.#limitOf);
@@ -305,7 +305,7 @@ export class SpendEngine {
     return { ...wanted, departure };
   }
 
-  #leave(departure: Departure | undefined): void {
+  #over(departure: Departure | undefined): void {
     if (departure !== undefined) this.departures.over(departure);
   }
 
@@ -339,7 +339,7 @@ export class SpendEngine {
     try {
       const step = ledger.settle(id, actual, lost);
       const standings = step instanceof Promise ? await step : step;
-      this.#leave(settlement.departure);
+      this.#over(settlement.departure);
       this.#observe(ledger, standings);
     } catch (error) {
       if (error instanceof RedisUnavailable) this.#unsettled.push(settlement);

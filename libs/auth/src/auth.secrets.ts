@@ -1,6 +1,7 @@
-import { chmod, link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { keptFile } from '@sluice/config';
 import type { Logger } from '@sluice/observability';
 import { generateApiKey } from './api-key.js';
 
@@ -42,27 +43,7 @@ function randomPepper(): string {
 }
 
 async function keptSecret(file: string, generate: () => string): Promise<string> {
-  const kept = await read(file);
-  if (kept !== undefined) return kept;
-  await mkdir(join(file, '..'), { recursive: true });
-  // Two containers on one volume may both be process 7.
-  const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, `${generate()}\n`, { mode: 0o600 });
-  // Linked and not renamed: of two processes that start at once, both must end up with the first one's.
-  await link(draft, file).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  });
-  await rm(draft, { force: true });
-  return (await read(file)) ?? '';
-}
-
-async function read(file: string): Promise<string | undefined> {
-  const content = await readFile(file, 'utf8').catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (content === undefined) return undefined;
-  const secret = content.trim();
+  const secret = String(await keptFile(file, () => `${generate()}\n`)).trim();
   if (secret === '') throw new Error(`${file} is empty. Delete it, and a new secret is written.`);
   // Copied by hand or restored from a backup, it may have become readable to others.
   if (((await stat(file)).mode & 0o77) !== 0) await chmod(file, 0o600);

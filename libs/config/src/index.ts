@@ -26,3 +26,4 @@ export {
   type SluiceConfigInput,
 } from './sluice.schema.js';
 export { startFailure } from './start.failure.js';
+export { keptFile } from './kept.file.js';

@@ -98,3 +98,4 @@ export { isExactNumber, parseExact } from './exact-json.js';
 export { FEATURE_FLAGS, FeatureFlags, type FeatureFlag } from './feature-flags.js';
 export { ChatInterceptor, type ChatHandler } from './interceptor.js';
 export { settled, type Settlement } from './settled.js';
+export { ifCode } from './if-code.js';

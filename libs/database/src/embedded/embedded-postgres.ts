@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chown, mkdir, mkdtemp, readFile, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ifCode } from '@sluice/kernel';
 import type { Logger } from '@sluice/observability';
 import { postgresBinaries, type PostgresBinaries } from './binaries.js';
 import { DirectoryClaim } from './directory-claim.js';
@@ -260,12 +261,4 @@ async function endLeftover(setup: Setup, logger: Logger): Promise<void> {
   }
   // Its watchdog does so too, where it lives.
   await rmdir(left.socketDir).catch(() => undefined);
-}
-
-/** Takes one kind of failure as undefined. */
-function ifCode(code: string): (error: unknown) => undefined {
-  return (error) => {
-    if ((error as NodeJS.ErrnoException).code !== code) throw error;
-    return undefined;
-  };
 }

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keptFile } from '@sluice/config';
 import type { Caller } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 
@@ -45,17 +45,5 @@ export class ScopeNames {
  */
 export async function scopeSecret(pepper: string | undefined, dataDir: string): Promise<Buffer> {
   if (pepper !== undefined) return Buffer.from(`sluice-cache-scope:${pepper}`);
-  const path = join(dataDir, 'cache-scope.key');
-  await mkdir(dataDir, { recursive: true });
-  // Many workers may start at once: the file gets its name when it is whole, and who comes second reads it.
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(draft, randomBytes(32), { flag: 'wx', mode: 0o600 });
-  try {
-    await link(draft, path).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    });
-  } finally {
-    await rm(draft);
-  }
-  return readFile(path);
+  return keptFile(join(dataDir, 'cache-scope.key'), () => randomBytes(32));
 }

@@ -5,9 +5,12 @@ import { APP_GUARD } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import type { FastifyReply } from 'fastify';
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { ConfigModule, configFromObjects } from '@sluice/config';
 import { Database, DatabaseModule, startTestPostgres, type TestPostgres } from '@sluice/database';
 import { asGatewayError, Clock, SystemClock, SYSTEM_CALLER, type Caller } from '@sluice/kernel';
@@ -193,6 +196,36 @@ describe('who is calling', () => {
     expect((await ask(first, '/who', bearer(`sk-sluice-${'x'.repeat(43)}`))).status).toBe(401);
     expect((await ask(first, '/who', bearer(adminKey.slice(0, -1)))).status).toBe(401);
     expect((await ask(first, '/who', bearer(`${adminKey}a`))).status).toBe(401);
+  });
+});
+
+describe('one connection', () => {
+  it('is whoever each of its requests says, and nobody once the key is revoked', async () => {
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map((owner) =>
+        service().create(SYSTEM_CALLER, { name: owner, tier: 'paid', owner }),
+      ),
+    );
+    const app = await gateway();
+    await app.listen(0, '127.0.0.1');
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const sockets = new Set<unknown>();
+    const who = async (key: string): Promise<unknown> => {
+      const headers = bearer(key);
+      const request = get(`${await app.getUrl()}/who`, { agent, headers });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      sockets.add(response.socket);
+      return ((await json(response)) as { id?: string; code?: string }).id ?? response.statusCode;
+    };
+    expect(await who(one!.key)).toBe('one');
+    expect(await who(one!.key)).toBe('one');
+    expect(await who(two!.key)).toBe('two');
+    expect(await who(adminKey)).toBe('sluice:admin');
+    expect(await who(one!.key)).toBe('one');
+    await app.get(KeyService, { strict: false }).revoke(SYSTEM_CALLER, one!.view.id);
+    expect(await who(one!.key)).toBe(401);
+    expect(sockets.size).toBe(1);
+    agent.destroy();
   });
 });
 

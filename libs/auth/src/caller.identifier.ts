@@ -5,6 +5,7 @@ import { ADMIN_SCOPE, GatewayError, type Caller } from '@sluice/kernel';
 import { ANONYMOUS_TIER, AnonymousCallers } from './anonymous-caller.js';
 import { KeyHasher, looksLikeApiKey } from './api-key.js';
 import { AuthSecrets } from './auth.secrets.js';
+import { ConnectionDigests, type CredentialDigest } from './connection.digests.js';
 import { JwtVerifier } from './jwt/jwt.verifier.js';
 import { KeyVerifier } from './keys/key.verifier.js';
 import {
@@ -17,6 +18,8 @@ import { hasTier } from './tier.js';
 export interface IdentitySource extends CredentialSource {
   /** The client's address, as seen behind trusted proxies alone. */
   readonly ip?: string;
+  /** The connection it came on. */
+  readonly socket?: object;
 }
 
 /** Whoever holds the key of `SLUICE_ADMIN_KEY` or `admin.key`. */
@@ -34,15 +37,17 @@ const OPERATOR: Caller = Object.freeze({
 @Injectable()
 export class CallerIdentifier {
   readonly #anonymous = new AnonymousCallers();
+  readonly #digests: ConnectionDigests;
   readonly #operatorHash: Buffer;
 
   constructor(
     private readonly keys: KeyVerifier,
     private readonly tokens: JwtVerifier,
-    private readonly hasher: KeyHasher,
+    hasher: KeyHasher,
     private readonly config: ConfigStore,
     secrets: AuthSecrets,
   ) {
+    this.#digests = new ConnectionDigests(hasher);
     this.#operatorHash = hasher.hash(secrets.adminKey);
   }
 
@@ -50,24 +55,24 @@ export class CallerIdentifier {
   identify(source: IdentitySource): Caller | Promise<Caller> {
     const credential = presentedCredential(source);
     if (credential.kind === 'none') return this.#anonymousAt(source.ip);
-    const hash = this.hasher.hash(credential.secret);
-    if (timingSafeEqual(hash, this.#operatorHash)) return OPERATOR;
+    const digest = this.#digests.of(credential.secret, source.socket);
+    if (timingSafeEqual(digest.hash, this.#operatorHash)) return OPERATOR;
     const caller =
       credential.kind === 'jwt'
-        ? this.tokens.verify(credential.secret, hash.toString('base64url'))
-        : this.#keyOf(credential.secret, hash);
+        ? this.tokens.verify(credential.secret, digest.name)
+        : this.#keyOf(credential.secret, digest);
     return caller instanceof Promise
       ? caller.then((known) => this.#withTier(known))
       : this.#withTier(caller);
   }
 
-  #keyOf(secret: string, hash: Buffer): Caller | Promise<Caller> {
+  #keyOf(secret: string, digest: CredentialDigest): Caller | Promise<Caller> {
     if (!looksLikeApiKey(secret)) {
       throw unauthorized(
         'This is not an API key of this gateway: those are sk-sluice- and 43 characters.',
       );
     }
-    return this.keys.verify(hash);
+    return this.keys.verify(digest);
   }
 
   #anonymousAt(ip: string | undefined): Caller {

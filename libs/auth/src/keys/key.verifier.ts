@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { Clock, GatewayError, type Caller } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
+import type { CredentialDigest } from '../connection.digests.js';
 import type { KeyRecord } from '../persistence/key.record.js';
 import { unauthorized } from '../presented-credential.js';
 import { KeyLookup, type FoundKey } from './key.lookup.js';
@@ -49,11 +50,10 @@ export class KeyVerifier {
   ) {}
 
   /**
-   * @param hash of the whole key, with the pepper
+   * @param digest of the whole key, with the pepper
    * @throws GatewayError unauthorized; overloaded when the database cannot say
    */
-  verify(hash: Buffer): Caller | Promise<Caller> {
-    const name = hash.toString('base64url');
+  verify({ hash, name }: CredentialDigest): Caller | Promise<Caller> {
     const entry = this.#known(name);
     if (entry === undefined) return this.#askUnknown(name, hash);
     const now = this.clock.monotonic();

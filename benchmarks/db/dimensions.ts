@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { USAGE_COLUMNS, type UsageRow } from '../../libs/usage/src/persistence/usage.columns.js';
+import { decodeRow, USAGE_COLUMNS } from '../../libs/usage/src/persistence/usage.columns.js';
 import { events } from './ingest.js';
 
 const BATCH = 500;
@@ -14,6 +14,7 @@ export interface DimensionResult {
   readonly exportSeconds: number;
 }
 
+type Batches = readonly (readonly ReturnType<typeof decodeRow>[])[];
 const TEXT = new Set(USAGE_COLUMNS.filter(({ type }) => type === 'text').map(({ name }) => name));
 const SQL_TYPE: Readonly<Record<string, string>> = {
   uuid: 'uuid',
@@ -32,7 +33,9 @@ const INDEXED =
 export async function measureDimensions(url: string, rows: number): Promise<DimensionResult[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  const batches = Array.from({ length: Math.ceil(rows / BATCH) }, () => events(BATCH));
+  const batches = Array.from({ length: Math.ceil(rows / BATCH) }, () =>
+    events(BATCH).map(decodeRow),
+  );
   try {
     await client.query(
       'CREATE TABLE benchmark_name (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE)',
@@ -51,7 +54,7 @@ export async function measureDimensions(url: string, rows: number): Promise<Dime
 
 async function nameNumbers(
   client: pg.Client,
-  batches: readonly (readonly UsageRow[])[],
+  batches: Batches,
 ): Promise<ReadonlyMap<string, number>> {
   const names = new Set<string>();
   for (const row of batches.flat()) {
@@ -70,7 +73,7 @@ async function nameNumbers(
 async function measureForm(
   client: pg.Client,
   form: 'names' | 'numbers',
-  batches: readonly (readonly UsageRow[])[],
+  batches: Batches,
   numbers: ReadonlyMap<string, number>,
 ): Promise<DimensionResult> {
   const table = `benchmark_${form}`;

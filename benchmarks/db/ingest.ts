@@ -6,9 +6,8 @@ import {
   decodeRow,
   encodeEvent,
   USAGE_COLUMNS,
-  type UsageRow,
 } from '../../libs/usage/src/persistence/usage.columns.js';
-import { insertRows } from '../../libs/usage/src/persistence/usage.writer.js';
+import { insertEvents } from '../../libs/usage/src/persistence/usage.writer.js';
 
 const BATCH = 500;
 const MODELS = [
@@ -49,10 +48,10 @@ export async function measureIngest(url: string, rows: number): Promise<IngestRe
   const run = async (
     path: string,
     count: number,
-    work: (rows: UsageRow[]) => Promise<unknown>,
+    work: (payloads: string[]) => Promise<unknown>,
     { lanes = 1, size = BATCH } = {},
   ) => {
-    const batches: UsageRow[][] = [];
+    const batches: string[][] = [];
     for (let n = 0; n < count; n += size) batches.push(events(size));
     const started = performance.now();
     await Promise.all(
@@ -65,16 +64,16 @@ export async function measureIngest(url: string, rows: number): Promise<IngestRe
     const results = measured.get(path) ?? [];
     measured.set(path, [...results, { path, rows: count, rowsPerSecond }]);
   };
-  const ours = (batch: UsageRow[]) => insertRows(pool, batch);
+  const ours = (batch: string[]) => insertEvents(pool, batch);
   try {
     await pool.query(
       'CREATE TABLE benchmark_spend (tenant text PRIMARY KEY, spent bigint NOT NULL)',
     );
     const few = Math.min(rows, 4_000);
     for (let round = 0; round < ROUNDS; round += 1) {
-      const one = ([row]: UsageRow[]) => pool.query(PLAIN_ONE, [...row!]);
+      const one = ([event]: string[]) => pool.query(PLAIN_ONE, [...decodeRow(event!)]);
       await run('one statement a call, no rollup', few, one, { size: 1 });
-      const hot = ([row]: UsageRow[]) => insertWithHotSpend(pool, row!);
+      const hot = ([event]: string[]) => insertWithHotSpend(pool, decodeRow(event!));
       await run('one transaction a call with a hot UPDATE of the spend', few, hot, { size: 1 });
       await run('ours: batches of 500 with the rollups, one connection', rows, ours);
       await run('ours, four connections', rows, ours, { lanes: 4 });
@@ -95,7 +94,7 @@ function medianOf(results: readonly IngestResult[]): IngestResult {
   return sorted[sorted.length >> 1]!;
 }
 
-async function insertWithHotSpend(pool: pg.Pool, row: UsageRow): Promise<void> {
+async function insertWithHotSpend(pool: pg.Pool, row: ReturnType<typeof decodeRow>): Promise<void> {
   const client = await pool.connect();
   await client.query('BEGIN');
   await client.query(PLAIN_ONE, [...row]);
@@ -104,24 +103,22 @@ async function insertWithHotSpend(pool: pg.Pool, row: UsageRow): Promise<void> {
   client.release();
 }
 
-/** Events of a second just past, of 2,000 callers. */
-export function events(count: number): UsageRow[] {
+/** Events of a second just past, of 2,000 callers, as the spool holds them. */
+export function events(count: number): string[] {
   return Array.from({ length: count }, () => {
     const caller = Math.floor(Math.random() ** 2 * 2_000);
     const at = Date.now() - Math.floor(Math.random() * 1_000);
-    return decodeRow(
-      encodeEvent(
-        anEvent({
-          requestId: uuidv7(at),
-          at,
-          caller: `user-${caller}`,
-          tier: caller % 10 === 0 ? 'paid' : 'free',
-          agent: caller % 3 === 0 ? `agent-${caller % 12}` : undefined,
-          model: MODELS[caller % MODELS.length]!,
-          usage: tokens(caller, 50),
-          durationUs: Math.floor(Math.random() * 5e6),
-        }),
-      ),
+    return encodeEvent(
+      anEvent({
+        requestId: uuidv7(at),
+        at,
+        caller: `user-${caller}`,
+        tier: caller % 10 === 0 ? 'paid' : 'free',
+        agent: caller % 3 === 0 ? `agent-${caller % 12}` : undefined,
+        model: MODELS[caller % MODELS.length]!,
+        usage: tokens(caller, 50),
+        durationUs: Math.floor(Math.random() * 5e6),
+      }),
     );
   });
 }

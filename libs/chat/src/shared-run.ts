@@ -228,16 +228,19 @@ export class SharedRun {
     }
     reader.left = true;
     if (paying && !last && !this.#over && this.#target !== undefined) {
-      // The next reader's hold takes over. A refusal cannot stop an answer that is being made: settling charges it.
-      const hold = this.#payer()?.call.hold;
-      hold
-        ?.cover(this.#target)
-        .then(() => {
-          if (this.#upstream !== undefined) hold.sending(this.#upstream);
-        })
-        .catch(() => undefined);
+      void this.#takeOver(this.#payer()?.call.hold, this.#target);
     }
     return ending;
+  }
+
+  /** The next reader's hold covers what is under way. A refusal cannot stop an answer that is being made: settling charges it. */
+  async #takeOver(hold: SpendHold | undefined, target: Target): Promise<void> {
+    try {
+      await hold?.cover(target);
+      if (this.#upstream !== undefined) hold?.sending(this.#upstream);
+    } catch {
+      // See above.
+    }
   }
 
   #payer(): Reader | undefined {
@@ -248,7 +251,7 @@ export class SharedRun {
     return {
       cover: (target) => {
         this.#target = target;
-        return this.#payer()?.call.hold.cover(target) ?? Promise.resolve();
+        return this.#payer()?.call.hold.cover(target);
       },
       sending: (target) => {
         this.#upstream = target;

@@ -34,10 +34,11 @@ export const DEFAULT_CACHE_CONTROLS: CacheControls = Object.freeze({
  */
 export interface SpendHold {
   /**
-   * Reserves for one attempt at this target's price, moving an earlier hold of the same call.
+   * Reserves for one attempt at this target's price, moving an earlier hold of the same call. Undefined when that was done at
+   * once: most often there is nothing to wait for.
    * @throws GatewayError budget_exhausted | token_limit | emergency_shutdown | context_too_long
    */
-  cover(target: Target): Promise<void>;
+  cover(target: Target): Promise<void> | undefined;
   /**
    * Told for each attempt before the first byte of its request leaves for the upstream: from then on the attempt may
    * cost something. What it throws must keep the request back.
@@ -54,7 +55,7 @@ export interface SpendHold {
 export type Progress = 'go' | 'stop';
 
 const NO_HOLD: SpendHold = {
-  cover: () => Promise.resolve(),
+  cover: () => undefined,
   sending: () => undefined,
   progress: () => 'go',
 };

@@ -52,10 +52,7 @@ export interface ExpectedCall {
 /** The event of a call of which nothing more will be heard. */
 export function expectedEvent(expected: ExpectedCall): UsageEvent {
   const { call, target, key, usage, costMicroUsd, elapsedMs, configVersion } = expected;
-  const { journal } = call;
-  return {
-    ...factsOf(call),
-    ...key,
+  return eventOf(call, key, configVersion, {
     model: target.model,
     provider: target.provider,
     status: 0,
@@ -67,15 +64,34 @@ export function expectedEvent(expected: ExpectedCall): UsageEvent {
     durationUs: micros(Math.max(0, elapsedMs)),
     ttftUs: undefined,
     overheadUs: 0,
-    attempts: journal.attempts.length + 1,
-    configVersion,
-  };
+    attempts: call.journal.attempts.length + 1,
+  });
 }
 
-/** What is the same however a call ends. */
-function factsOf(call: ChatCall) {
+/** What differs with a call's end. */
+type EndFacts = Pick<
+  UsageEvent,
+  | 'model'
+  | 'provider'
+  | 'status'
+  | 'outcome'
+  | 'errorCode'
+  | 'usage'
+  | 'costMicroUsd'
+  | 'saved'
+  | 'durationUs'
+  | 'ttftUs'
+  | 'overheadUs'
+  | 'attempts'
+>;
+
+/** Member by member: objects of this size cost several times as much when they are spread into one another. */
+function eventOf(call: ChatCall, key: EventKey, configVersion: number, end: EndFacts): UsageEvent {
   const { journal, caller } = call;
+  const experiment = journal.routing?.experiment;
   return {
+    requestId: key.requestId,
+    at: key.at,
     tenant: caller.tenant,
     caller: caller.id,
     keyId: caller.keyId,
@@ -85,13 +101,26 @@ function factsOf(call: ChatCall) {
     route: call.route,
     dialect: call.dialect,
     requestedModel: call.model,
+    model: end.model,
+    provider: end.provider,
+    status: end.status,
+    outcome: end.outcome,
+    errorCode: end.errorCode,
     cache: journal.cache?.verdict,
     stream: call.stream,
+    usage: end.usage,
+    costMicroUsd: end.costMicroUsd,
+    saved: end.saved,
+    durationUs: end.durationUs,
+    ttftUs: end.ttftUs,
+    overheadUs: end.overheadUs,
+    attempts: end.attempts,
     path: journal.path,
-    experiment: journal.routing?.experiment?.id,
-    experimentArm: journal.routing?.experiment?.arm,
+    experiment: experiment?.id,
+    experimentArm: experiment?.arm,
+    configVersion,
     corrects: undefined,
-  } as const;
+  };
 }
 
 /** What a call came to, as one event. */
@@ -103,11 +132,10 @@ export function usageEvent(ended: EndedCall): UsageEvent {
   const served = billedAttempt(journal.attempts);
   const bill = billOf(ended.settlement, served);
   const durationMs = Math.max(0, ended.endedAt - call.startedAt);
-  return {
-    ...factsOf(call),
-    ...ended.key,
-    model: journal.servedBy?.model ?? journal.routing?.chosen ?? unserved(call, error),
-    provider: journal.servedBy?.provider ?? '',
+  const { servedBy } = journal;
+  return eventOf(call, ended.key, ended.configVersion, {
+    model: servedBy?.model ?? journal.routing?.chosen ?? unserved(call, error),
+    provider: servedBy?.provider ?? '',
     status: outcome === 'abandoned' ? 499 : (error?.status ?? OK),
     outcome,
     errorCode: error?.code,
@@ -121,8 +149,7 @@ export function usageEvent(ended: EndedCall): UsageEvent {
         : micros(Math.max(0, journal.firstTokenAt - call.startedAt)),
     overheadUs: micros(Math.max(0, durationMs - journal.upstreamMs)),
     attempts: journal.attempts.length,
-    configVersion: ended.configVersion,
-  };
+  });
 }
 
 /** Any name that a caller makes up would be a row of its own in every report; what was asked for is kept beside it. */
@@ -199,12 +226,16 @@ function billOf(settlement: Settlement, served: AttemptFact | undefined): CallBi
 
 function savings(call: ChatCall, outcome: UsageOutcome, bill: CallBill): Savings {
   const { cache, routing } = call.journal;
-  if (outcome === 'hit') return { ...NO_SAVINGS, cache: cache?.savedMicroUsd ?? 0 };
-  if (outcome === 'coalesced') return { ...NO_SAVINGS, coalescing: cache?.savedMicroUsd ?? 0 };
+  if (outcome === 'hit') return saved('cache', cache?.savedMicroUsd);
+  if (outcome === 'coalesced') return saved('coalescing', cache?.savedMicroUsd);
   const dearest = routing?.alternativeMicroUsdPerToken;
   if (outcome !== 'completed' || dearest === undefined) return NO_SAVINGS;
   const otherwise = bill.usage.input * dearest.input + bill.usage.output * dearest.output;
-  return { ...NO_SAVINGS, routing: Math.max(0, Math.round(otherwise - bill.answerCost)) };
+  return saved('routing', Math.max(0, Math.round(otherwise - bill.answerCost)));
+}
+
+function saved(by: keyof Savings, amount: MicroUsd = 0): Savings {
+  return { ...NO_SAVINGS, [by]: amount };
 }
 
 function micros(ms: number): number {

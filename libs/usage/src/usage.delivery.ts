@@ -4,6 +4,7 @@ import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@
 import { ConfigStore } from '@sluice/config';
 import { Database } from '@sluice/database';
 import { Logger } from '@sluice/observability';
+import { decodeRow } from './persistence/usage.columns.js';
 import { UsageShipper } from './shipping/usage.shipper.js';
 import { UsageSpool } from './spool/usage.spool.js';
 import { UsageInterceptor } from './usage.interceptor.js';
@@ -39,9 +40,10 @@ export class UsageDelivery implements OnModuleInit, BeforeApplicationShutdown {
         if (rows > 0) logger.warn({ calls: rows }, 'calls of an ended process billed by estimate');
       },
       onFault: (error) => logger.warn({ err: error }, 'usage events wait in the spool'),
-      onRejected: async (row, error) => {
-        logger.error({ err: error, requestId: row[0], file: rejected }, 'usage event set aside');
-        await appendFile(rejected, `${JSON.stringify(row)}\n`, { flush: true });
+      onRejected: async (payload, error) => {
+        const [requestId] = decodeRow(payload);
+        logger.error({ err: error, requestId, file: rejected }, 'usage event set aside');
+        await appendFile(rejected, `${payload}\n`, { flush: true });
       },
     });
   }

@@ -11,8 +11,10 @@ function aRecorder(stalled: boolean) {
   const metrics = new Metrics();
   const spool = {
     stalled,
-    append: async (payload: string) => void appended.push(payload),
-    ended: (notes: OpenCallNotes) => void ended.push(notes),
+    append: async (payload: string, notes?: OpenCallNotes) => {
+      appended.push(payload);
+      if (notes !== undefined) ended.push(notes);
+    },
     note: () => {
       throw new Error('ENOSPC');
     },

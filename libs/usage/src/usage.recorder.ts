@@ -21,15 +21,14 @@ export class UsageRecorder {
    * Waits while the disk is full. Rejects only when the process is shutting down.
    * @param notes of the call when it was noted; they have served then
    */
-  async record(event: UsageEvent, notes?: OpenCallNotes): Promise<void> {
+  record(event: UsageEvent, notes?: OpenCallNotes): Promise<void> {
     // With a full disk every new call is refused, and memory is for bills.
     if (notes === undefined && event.costMicroUsd === 0 && this.spool.stalled) {
       this.metrics.dropped();
-      return;
+      return Promise.resolve();
     }
     this.metrics.count(event);
-    await this.spool.append(encodeEvent(event));
-    if (notes !== undefined) this.spool.ended(notes);
+    return this.spool.append(encodeEvent(event), notes);
   }
 
   /**

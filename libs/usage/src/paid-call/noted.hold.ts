@@ -45,12 +45,18 @@ export class NotedHold implements SpendHold {
   ) {}
 
   /** @throws GatewayError overloaded when the note cannot be written; what the hold throws */
-  async cover(target: Target): Promise<void> {
-    await this.hold.cover(target);
+  cover(target: Target): Promise<void> | undefined {
+    const covered = this.hold.cover(target);
+    return covered === undefined
+      ? this.#covered(target)
+      : covered.then(() => this.#covered(target));
+  }
+
+  #covered(target: Target): Promise<void> | undefined {
     // Its event is written already, under a key that no note knows.
     if (this.#ended) throw new GatewayError('client_closed', 'The call has ended.');
     this.#target = target;
-    await this.#note(target);
+    return this.#note(target);
   }
 
   sending(target: Target): void {
@@ -78,10 +84,8 @@ export class NotedHold implements SpendHold {
     this.#notedAt = clock.monotonic();
     this.#noted ??= { key: keyOf(this.call, clock.now()), notes: new OpenCallNotes() };
     const { expected } = this.call.journal;
-    const usage = {
-      ...(expected?.usage ?? NO_USAGE),
-      ...(output === undefined ? {} : { output }),
-    };
+    const usual = expected?.usage ?? NO_USAGE;
+    const usage = output === undefined ? usual : { ...usual, output };
     const cost = costOf(usage, target.price);
     const event = expectedEvent({
       call: this.call,

@@ -196,7 +196,9 @@ describe('a call that is about to cost something', () => {
       late = inner;
       return answer();
     });
-    await expect(late?.hold.cover(target)).rejects.toMatchObject({ code: 'client_closed' });
+    await expect((async () => late?.hold.cover(target))()).rejects.toMatchObject({
+      code: 'client_closed',
+    });
     expect(notes).toEqual([]);
   });
 });

@@ -80,26 +80,58 @@ describe('the insert of a batch', () => {
     });
     await db.insert(event);
     const [row] = await db.rows('SELECT * FROM token_usage');
-    expect(row).toMatchObject({
+    expect(row).toEqual({
       request_id: event.requestId,
       at: new Date(event.at),
+      tenant: 'default',
+      caller: 'alice',
+      key_id: 'key-1',
+      tier: 'paid',
       agent: 'coder',
       session: 's-1',
+      route: '/v1/chat/completions',
+      dialect: 'openai-chat',
+      requested_model: 'auto',
+      model: 'gpt-4o-mini',
+      provider: 'openai',
+      status: 200,
+      outcome: 'completed',
+      error_code: 'internal',
+      cache: 'miss',
+      stream: false,
       input_tokens: 5,
       output_tokens: 4,
       cached_input_tokens: 3,
       cache_write_tokens: 2,
       reasoning_tokens: 1,
       estimated: true,
+      cost_micro_usd: '27',
       saved_cache_micro_usd: '11',
       saved_routing_micro_usd: '12',
       saved_coalescing_micro_usd: '13',
+      duration_us: '120000',
       ttft_us: '80000',
+      overhead_us: '400',
+      attempts: 1,
+      path: 'direct',
       experiment: 'e',
       experiment_arm: 'a',
-      error_code: 'internal',
+      config_version: 1,
       corrects: event.corrects,
     });
+  });
+
+  it('stores what a caller may name as far as Postgres takes it', async () => {
+    const agent = `tab\t "quotes" back\\slash \\u0041 \u{1f600}`;
+    await db.insert(
+      anEvent({ agent }),
+      anEvent({ agent: 'n\0ul' }),
+      anEvent({ agent: 'half \ud83d' }),
+      anEvent({ agent: 'x'.repeat(300) }),
+    );
+    const rows = await db.rows('SELECT agent FROM token_usage');
+    const names = ['half \ufffd', 'nul', agent, 'x'.repeat(256)];
+    expect(rows.map((row) => row.agent).sort()).toEqual(names.sort());
   });
 
   it('lets a correction change amounts and not the number of calls', async () => {

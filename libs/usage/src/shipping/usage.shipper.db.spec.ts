@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Queryable } from '@sluice/database';
 import { encodeEvent } from '../persistence/usage.columns.js';
-import { encodeFrames } from '../spool/frame.codec.js';
+import { encodeFrames } from '../testing/frames.js';
 import { UsageSpool } from '../spool/usage.spool.js';
 import { anEvent } from '../testing/usage-events.js';
 import type { UsageEvent } from '../usage-event.js';
@@ -48,7 +48,7 @@ function aShipper(options: Partial<UsageShipperOptions> = {}): UsageShipper {
     onShipped: (rows) => batches.push(rows),
     onRecovered: (rows) => recovered.push(rows),
     onFault: (error) => faults.push(error),
-    onRejected: async (row) => void rejected.push(row[0]),
+    onRejected: async (payload) => void rejected.push(payload),
     lingerMs: 20,
     ...options,
   });
@@ -126,7 +126,7 @@ describe('the shipper', () => {
     aShipper();
     await until(() => spool.left === 0);
     expect(await stored()).toBe(13);
-    expect(rejected).toEqual([JSON.parse(poison)[0]]);
+    expect(rejected).toEqual([poison]);
   });
 
   it('bills a call of a killed process as noted, unless its event is known', async () => {

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Queryable } from '@sluice/database';
-import { decodeRow, type UsageRow } from '../persistence/usage.columns.js';
-import { insertRows } from '../persistence/usage.writer.js';
+import { insertEvents } from '../persistence/usage.writer.js';
 import type { UsageSpool } from '../spool/usage.spool.js';
 
 const BATCH = 500;
@@ -18,7 +17,7 @@ export interface UsageShipperOptions {
   /** Told each failed try. The events stay in the spool. */
   readonly onFault: (error: unknown) => void;
   /** Must keep, durably, an event that the database refuses for its content, and tell the operator. */
-  readonly onRejected: (row: UsageRow, error: unknown) => Promise<void>;
+  readonly onRejected: (payload: string, error: unknown) => Promise<void>;
   readonly lingerMs?: number;
 }
 
@@ -74,24 +73,24 @@ export class UsageShipper {
     const batch = await this.#options.spool.next(BATCH);
     if (batch === undefined) return false;
     const { onShipped, onRecovered } = this.#options;
-    await this.#insert(batch.payloads.map(decodeRow), batch.expected ? onRecovered : onShipped);
+    await this.#insert(batch.payloads, batch.expected ? onRecovered : onShipped);
     await batch.done();
     return this.#draining || batch.payloads.length === BATCH || this.#options.spool.unread >= BATCH;
   }
 
-  async #insert(rows: readonly UsageRow[], onInserted: (rows: number) => void): Promise<void> {
+  async #insert(payloads: readonly string[], onInserted: (rows: number) => void): Promise<void> {
     try {
-      onInserted(await insertRows(this.#options.db, rows));
+      onInserted(await insertEvents(this.#options.db, payloads));
     } catch (error) {
       if (!isDataError(error)) throw error;
-      const [row] = rows;
-      if (rows.length > 1) {
+      const [payload] = payloads;
+      if (payloads.length > 1) {
         // Halving finds the one event that Postgres refuses without giving up its neighbours.
-        const middle = rows.length >> 1;
-        await this.#insert(rows.slice(0, middle), onInserted);
-        await this.#insert(rows.slice(middle), onInserted);
-      } else if (row !== undefined) {
-        await this.#options.onRejected(row, error);
+        const middle = payloads.length >> 1;
+        await this.#insert(payloads.slice(0, middle), onInserted);
+        await this.#insert(payloads.slice(middle), onInserted);
+      } else if (payload !== undefined) {
+        await this.#options.onRejected(payload, error);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeFrames, encodeFrames } from './frame.codec.js';
+import { encodeFrames } from '../testing/frames.js';
+import { decodeFrames } from './frame.codec.js';
 
 const payloads = fc.array(fc.json(), { minLength: 1, maxLength: 20 });
 

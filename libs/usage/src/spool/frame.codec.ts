@@ -9,22 +9,55 @@ const HEADER_BYTES = 12;
 /** Longer lengths can only be damage: an event is a few hundred bytes. */
 export const MAX_PAYLOAD_BYTES = 1 << 20;
 
-/** Encodes payloads (UTF-8 text) one after another. */
-export function encodeFrames(payloads: readonly string[]): Buffer {
-  const sizes = payloads.map((payload) => Buffer.byteLength(payload));
-  const total = sizes.reduce((sum, size) => sum + size + HEADER_BYTES, 0);
-  const out = Buffer.allocUnsafe(total);
-  let at = 0;
-  payloads.forEach((payload, index) => {
-    const size = sizes[index] ?? 0;
-    MAGIC.copy(out, at);
-    out.writeUInt32LE(size, at + 4);
-    out.write(payload, at + HEADER_BYTES, size, 'utf8');
-    const body = out.subarray(at + HEADER_BYTES, at + HEADER_BYTES + size);
-    out.writeUInt32LE(crc32(body), at + 8);
-    at += HEADER_BYTES + size;
-  });
-  return out;
+/** A UTF-16 code unit becomes at most three bytes of UTF-8. */
+const MOST_BYTES = 3;
+const FIRST_BYTES = 4 * 1024;
+
+/** Payloads (UTF-8 text) as frames, one after another in memory that grows with them. */
+export class FrameBuffer {
+  #memory = Buffer.allocUnsafe(FIRST_BYTES);
+  #length = 0;
+  #count = 0;
+
+  /** Bytes. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** A view; what is added later may or may not show in it. */
+  get bytes(): Buffer {
+    return this.#memory.subarray(0, this.#length);
+  }
+
+  add(payload: string): void {
+    const start = this.#length;
+    this.#makeRoom(HEADER_BYTES + payload.length * MOST_BYTES);
+    const memory = this.#memory;
+    const size = memory.write(payload, start + HEADER_BYTES);
+    const end = start + HEADER_BYTES + size;
+    memory.set(MAGIC, start);
+    memory.writeUInt32LE(size, start + 4);
+    memory.writeUInt32LE(crc32(memory.subarray(start + HEADER_BYTES, end)), start + 8);
+    this.#length = end;
+    this.#count += 1;
+  }
+
+  clear(): void {
+    this.#length = 0;
+    this.#count = 0;
+  }
+
+  #makeRoom(bytes: number): void {
+    const needed = this.#length + bytes;
+    if (needed <= this.#memory.length) return;
+    const wider = Buffer.allocUnsafe(Math.max(needed, 2 * this.#memory.length));
+    this.#memory.copy(wider, 0, 0, this.#length);
+    this.#memory = wider;
+  }
 }
 
 export interface DecodedFrame {

@@ -1,7 +1,7 @@
 import { close, open, unlink, write, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { encodeFrames } from './frame.codec.js';
+import { FrameBuffer } from './frame.codec.js';
 import { NOTES_SUFFIX, type SpoolDirectory } from './spool.directory.js';
 
 const openFile = promisify(open);
@@ -28,9 +28,12 @@ interface NotesFile {
   shipped: (() => boolean) | undefined;
 }
 
+const NOWHERE: readonly NotesFile[] = [];
+
 /** Where the notes of one call are. */
 export class OpenCallNotes {
-  readonly files: NotesFile[] = [];
+  /** Not an array that grows: one that is pushed to takes room for sixteen more, and a call has one note. */
+  files = NOWHERE;
 }
 
 export interface OpenCallLogOptions {
@@ -65,6 +68,8 @@ export class OpenCallLog {
   #sinceSlow = FEW;
   #asideUntil = 0;
   #closed = false;
+  /** Of the note that is being written. */
+  readonly #frame = new FrameBuffer();
 
   constructor(
     private readonly directory: SpoolDirectory,
@@ -93,13 +98,15 @@ export class OpenCallLog {
 
   /** @returns undefined when it is written already. @throws Error when the disk takes no more */
   write(payload: string, call: OpenCallNotes): Promise<void> | undefined {
-    const frame = encodeFrames([payload]);
+    this.#frame.clear();
+    this.#frame.add(payload);
+    const frame = this.#frame.bytes;
     const file = this.#current;
-    if (file === undefined) return this.#writeLater(frame, call);
+    if (file === undefined) return this.#writeLater(Buffer.from(frame), call);
     if (file.size > this.options.maxBytes) this.rotate();
     const at = this.#reserve(file, frame.length, call);
     const started = performance.now();
-    if (started < this.#asideUntil) return this.#writeAside(file, frame, at);
+    if (started < this.#asideUntil) return this.#writeAside(file, Buffer.from(frame), at);
     try {
       const writeNow = this.options.writeSync ?? writeSync;
       checkWhole(writeNow(file.fd, frame, 0, frame.length, at), frame);
@@ -113,7 +120,9 @@ export class OpenCallLog {
 
   /** The event of the call is durable. */
   ended(call: OpenCallNotes): void {
-    for (const file of call.files.splice(0)) {
+    const { files } = call;
+    call.files = NOWHERE;
+    for (const file of files) {
       file.open -= 1;
       if (file.open === 0) file.shipped = this.options.shipped();
     }
@@ -156,7 +165,7 @@ export class OpenCallLog {
     file.size += bytes;
     file.open += 1;
     file.shipped = undefined;
-    call.files.push(file);
+    call.files = [...call.files, file];
     return at;
   }
 

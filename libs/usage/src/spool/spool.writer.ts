@@ -1,16 +1,17 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeFrames } from './frame.codec.js';
+import { FrameBuffer } from './frame.codec.js';
+import type { OpenCallNotes } from './open-call.log.js';
 import { SEGMENT_SUFFIX, type SpoolDirectory } from './spool.directory.js';
 import { SpoolSegment } from './spool.segment.js';
 
-/** Frames written in one go: large enough to be cheap, small enough not to hold the event loop. */
-const SLICE = 256;
 const RETRY_MS = { first: 50, most: 1000 };
 
 interface Group {
-  readonly payloads: string[];
+  readonly frames: FrameBuffer;
+  /** Of the calls whose events these are. */
+  readonly notes: OpenCallNotes[];
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -21,8 +22,8 @@ export interface SpoolWriterOptions {
   readonly segmentBytes: number;
   /** Told each new segment, in order. */
   readonly onSegment: (segment: SpoolSegment) => void;
-  /** Told after each sync how many events became durable. */
-  readonly onDurable: (events: number) => void;
+  /** Told after each sync how many events became durable, and the notes of their calls. */
+  readonly onDurable: (events: number, notes: readonly OpenCallNotes[]) => void;
   /** Told each failed write: the disk is full or broken. The events wait in memory and are tried again. */
   readonly onFault: (error: unknown) => void;
 }
@@ -51,19 +52,21 @@ export class SpoolWriter {
     return this.#stalled;
   }
 
-  /** Characters in memory that are not yet on the disk. */
+  /** Bytes in memory that are not yet on the disk. */
   get waiting(): number {
     return this.#waiting;
   }
 
   /** Resolves when the event is on the disk. Never rejects while the writer is open. */
-  append(payload: string): Promise<void> {
-    this.#group ??= { payloads: [], done: Promise.withResolvers() };
-    this.#group.payloads.push(payload);
-    this.#waiting += payload.length;
-    const { promise } = this.#group.done;
+  append(payload: string, call?: OpenCallNotes): Promise<void> {
+    this.#group ??= { frames: new FrameBuffer(), notes: [], done: Promise.withResolvers() };
+    const { frames, notes, done } = this.#group;
+    const before = frames.length;
+    frames.add(payload);
+    this.#waiting += frames.length - before;
+    if (call !== undefined) notes.push(call);
     this.#running ??= this.#run();
-    return promise;
+    return done.promise;
   }
 
   /** Waits until nothing is in memory. */
@@ -104,7 +107,7 @@ export class SpoolWriter {
   async #commit(group: Group): Promise<void> {
     for (let wait = RETRY_MS.first; ; wait = Math.min(wait * 2, RETRY_MS.most)) {
       try {
-        await this.#write(group.payloads);
+        await this.#write(group.frames.bytes);
         break;
       } catch (error) {
         this.#stalled = true;
@@ -119,23 +122,18 @@ export class SpoolWriter {
       }
     }
     this.#stalled = false;
-    this.#waiting -= group.payloads.reduce((sum, payload) => sum + payload.length, 0);
+    this.#waiting -= group.frames.length;
     group.done.resolve();
-    this.#options.onDurable(group.payloads.length);
+    this.#options.onDurable(group.frames.count, group.notes);
   }
 
-  async #write(payloads: readonly string[]): Promise<void> {
+  async #write(frames: Buffer): Promise<void> {
     const { segment, handle, inode } = (this.#current ??= await this.#open());
-    let written = 0;
-    for (let from = 0; from < payloads.length; from += SLICE) {
-      const frames = encodeFrames(payloads.slice(from, from + SLICE));
-      await writeFully(handle, frames, segment.durable + written);
-      written += frames.length;
-    }
+    await writeFully(handle, frames, segment.durable);
     await handle.datasync();
     // Had another machine adopted the segment before the sync, it might not have seen these frames.
     if ((await stat(segment.path)).ino !== inode) throw new Error('the segment was taken over');
-    segment.durable += written;
+    segment.durable += frames.length;
     if (segment.durable >= this.#options.segmentBytes) await this.seal();
   }
 

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { liveness, ownIdentity } from '@sluice/cluster';
-import { encodeFrames } from './frame.codec.js';
+import { encodeFrames } from '../testing/frames.js';
 import { OpenCallNotes } from './open-call.log.js';
 import { DamagedSpool, UsageSpool, type UsageSpoolOptions } from './usage.spool.js';
 
@@ -303,12 +303,10 @@ describe('notes of open calls', () => {
     // The file is large enough already: the next one is being opened.
     await spool.note('note two', two);
     while ((await notesOf()).length < 2) await new Promise(setImmediate);
-    await spool.append('event one');
-    spool.ended(one);
+    await spool.append('event one', one);
     await drain(spool);
     expect(await notesOf()).toHaveLength(2);
-    await spool.append('event two');
-    spool.ended(two);
+    await spool.append('event two', two);
     expect(await notesOf()).toHaveLength(2);
     await drain(spool);
     expect(await notesOf()).toHaveLength(1);
@@ -325,8 +323,7 @@ describe('notes of open calls', () => {
     const spool = await aSpool();
     const call = new OpenCallNotes();
     await spool.note('note', call);
-    await spool.append('event');
-    spool.ended(call);
+    await spool.append('event', call);
     await drain(spool);
     await spool.close();
     expect(await readdir(join(root, 'spool'))).toEqual([]);

@@ -63,8 +63,9 @@ export class UsageSpool {
       windowMs: this.#options.windowMs ?? WINDOW_MS,
       segmentBytes: this.#options.segmentBytes ?? SEGMENT_BYTES,
       onSegment: (segment) => this.#segments.push(segment),
-      onDurable: (events) => {
+      onDurable: (events, notes) => {
         this.#unread += events;
+        for (const call of notes) this.#notes?.ended(call);
         this.#onArrival?.();
       },
       onFault: this.#options.onFault,
@@ -85,10 +86,13 @@ export class UsageSpool {
     await this.adopt();
   }
 
-  /** Resolves when the event is on the disk; waits as long as the disk is full. Rejects once closed. */
-  append(payload: string): Promise<void> {
+  /**
+   * Resolves when the event is on the disk; waits as long as the disk is full. Rejects once closed.
+   * @param notes of the same call: they may go when the event is shipped
+   */
+  append(payload: string, notes?: OpenCallNotes): Promise<void> {
     if (this.#writer === undefined) return Promise.reject(new Error('the usage spool is not open'));
-    return this.#writer.append(payload);
+    return this.#writer.append(payload, notes);
   }
 
   /**
@@ -99,11 +103,6 @@ export class UsageSpool {
   note(payload: string, call: OpenCallNotes): Promise<void> | undefined {
     if (this.#notes === undefined) throw new Error('the usage spool is not open');
     return this.#notes.write(payload, call);
-  }
-
-  /** The call's own event is durable: its notes may go when that event is shipped. */
-  ended(call: OpenCallNotes): void {
-    this.#notes?.ended(call);
   }
 
   /** New paid calls should be refused: their bills would have no place. */

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { Database, startTestPostgres, type TestPostgres } from '@sluice/database';
 import { SilentLogger } from '@sluice/observability';
-import { encodeEvent, decodeRow } from '../persistence/usage.columns.js';
-import { insertRows } from '../persistence/usage.writer.js';
+import { encodeEvent } from '../persistence/usage.columns.js';
+import { insertEvents } from '../persistence/usage.writer.js';
 import type { UsageEvent } from '../usage-event.js';
 
 /** A real, migrated database for one test file. */
@@ -25,8 +25,7 @@ export class UsageDatabase {
 
   /** Inserts events as the shipper does. @returns how many were new */
   insert(...events: readonly UsageEvent[]): Promise<number> {
-    const rows = events.map((event) => decodeRow(encodeEvent(event)));
-    return insertRows(this.database.writer, rows);
+    return insertEvents(this.database.writer, events.map(encodeEvent));
   }
 
   /** Without the product's time limits: a busy machine may seed and analyse for long. */

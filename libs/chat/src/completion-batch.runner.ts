@@ -7,6 +7,7 @@ import {
   uuidv7,
   type Caller,
   type ChatCallInit,
+  type StopSignal,
   type Usage,
 } from '@sluice/kernel';
 import { ChatPipeline } from './pipeline.js';
@@ -18,7 +19,7 @@ export interface BatchOptions {
   readonly caller: Caller;
   /** What the request's headers ask for, of every item alike. */
   readonly wishes: Pick<ChatCallInit, 'agent' | 'cache' | 'session' | 'unsupported'>;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** The model for items that name none. */
   readonly defaultModel: string;
 }

@@ -11,6 +11,7 @@ import {
   type Prompt,
   type ReplyEnd,
   type SpentBill,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 import type { ModelCatalog } from '@sluice/model-catalog';
@@ -30,7 +31,7 @@ export interface EmbeddingOptions {
   readonly extra: Readonly<Record<string, unknown>>;
   /** Texts sent upstream in one call. */
   readonly batchSize: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly agent: string | undefined;
   readonly startedAt: number;
   readonly route: string;

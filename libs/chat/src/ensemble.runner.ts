@@ -10,6 +10,8 @@ import {
   amended,
   asGatewayError,
   eventsOf,
+  firstStop,
+  StopSource,
   textOf,
   uuidv7,
   type ChatCall,
@@ -17,6 +19,7 @@ import {
   type ChatMessage,
   type Message,
   type Prompt,
+  type StopSignal,
 } from '@sluice/kernel';
 import { inspectAnswer } from '@sluice/routing';
 import { collect } from './collect.js';
@@ -39,9 +42,9 @@ export class EnsembleRunner {
   }
 
   async run(call: ChatCall, ensemble: EnsembleConfig, pipeline: ChatHandler): Promise<ChatReply> {
-    const abort = new AbortController();
+    const abort = new StopSource();
     const late = AbortSignal.timeout(ensemble.timeout);
-    const signal = AbortSignal.any([call.signal, abort.signal, late]);
+    const signal = firstStop(call.signal, abort, late);
     try {
       const message = await this.#answer(call, ensemble, (model, prompt) =>
         this.#ask(call, model, prompt, signal, pipeline),
@@ -64,7 +67,7 @@ export class EnsembleRunner {
     call: ChatCall,
     model: string,
     prompt: Prompt,
-    signal: AbortSignal,
+    signal: StopSignal,
     pipeline: ChatHandler,
   ): Promise<MemberAnswer> {
     const member = call.with({

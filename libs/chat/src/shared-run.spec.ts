@@ -9,6 +9,7 @@ import {
   type ChatHandler,
   type ChatMessage,
   type ReplyEnd,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 import { SharedRun } from './shared-run.js';
@@ -36,7 +37,7 @@ function callOf(id: string, stream = true): { call: ChatCall; leave: () => void 
 class Faucet {
   runs = 0;
   closed = 0;
-  signal: AbortSignal | undefined;
+  signal: StopSignal | undefined;
   runCall: ChatCall | undefined;
   readonly #queue: (string | Error | null)[] = [];
   #wake: (() => void) | undefined;

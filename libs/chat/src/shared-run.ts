@@ -1,6 +1,7 @@
 import {
   ChatReply,
   GatewayError,
+  StopSource,
   NO_USAGE,
   amended,
   asGatewayError,
@@ -11,6 +12,7 @@ import {
   type Outcome,
   type ReplyEnd,
   type SpendHold,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 
@@ -38,7 +40,7 @@ const FREE: Bill = { usage: NO_USAGE, costMicroUsd: 0 };
  */
 export class SharedRun {
   readonly #readers: Reader[] = [];
-  readonly #abort = new AbortController();
+  readonly #abort = new StopSource();
   readonly #runCall: ChatCall;
   readonly #reply: Promise<ChatReply>;
   /** By their number. */
@@ -63,7 +65,7 @@ export class SharedRun {
   constructor(leader: ChatCall, next: ChatHandler, onOver: () => void, maxChars = MAX_CHARS) {
     this.#onOver = onOver;
     this.#maxChars = maxChars;
-    this.#runCall = leader.with({ signal: this.#abort.signal });
+    this.#runCall = leader.with({ signal: this.#abort });
     this.#runCall.hold = this.#payersHold();
     this.#readers.push({ call: leader, position: 0, left: false });
     this.#reply = this.#start(next);
@@ -114,7 +116,7 @@ export class SharedRun {
           this.#payerAtEnd = this.#payer();
         },
       });
-      if (this.#abort.signal.aborted) {
+      if (this.#abort.aborted) {
         // The answer came as the last reader left: nobody else would close it.
         await reply.abandon();
         throw amended(left(), { bill: this.#end });
@@ -308,7 +310,7 @@ function left(): GatewayError {
 }
 
 /** Waits for `promise`, but no longer than the caller does. */
-async function leavable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+async function leavable<T>(promise: Promise<T>, signal: StopSignal): Promise<T> {
   if (signal.aborted) throw left();
   let onAbort: (() => void) | undefined;
   try {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
-import { GatewayError, type Caller, type Target } from '@sluice/kernel';
+import { GatewayError, type Caller, type StopSignal, type Target } from '@sluice/kernel';
 import { ProviderAdapter, type ProviderAnswer } from '@sluice/providers';
 import { engineBench } from '../../providers/testing/engine.bench.js';
 import { TestLogger } from '../../routing/testing/routing.world.js';
@@ -11,7 +11,7 @@ const BODY = { model: 'claude', messages: [{ role: 'user', content: 'How many to
 /** Counts as the test says. */
 class CountingAdapter extends ProviderAdapter {
   readonly asked: Parameters<NonNullable<ProviderAdapter['count']>>[] = [];
-  script: (signal: AbortSignal) => Promise<Readonly<Record<string, unknown>> | undefined> = () =>
+  script: (signal: StopSignal) => Promise<Readonly<Record<string, unknown>> | undefined> = () =>
     Promise.resolve({ input_tokens: 4711, context_management: {} });
   override count(...asked: Parameters<NonNullable<ProviderAdapter['count']>>) {
     this.asked.push(asked);
@@ -68,7 +68,7 @@ const count = (changes: Partial<CountQuestion> = {}) =>
   });
 /** As both limits and this service count: three for the message, three for the answer, and its text. */
 const HERE = { by: 'gateway', body: { input_tokens: 3 + 3 + 6 } };
-const hangs = (signal: AbortSignal) =>
+const hangs = (signal: StopSignal) =>
   new Promise<never>((_, reject) => {
     if (signal.aborted) reject(new Error('aborted'));
     signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true });

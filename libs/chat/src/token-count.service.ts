@@ -3,9 +3,11 @@ import { ConfigStore } from '@sluice/config';
 import {
   GatewayError,
   asGatewayError,
+  firstStop,
   type Caller,
   type ErrorCode,
   type RawJson,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 import { ModelCatalog } from '@sluice/model-catalog';
@@ -20,7 +22,7 @@ export interface CountQuestion {
   readonly raw: RawJson | undefined;
   readonly caller: Caller;
   readonly forwardHeaders: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 export interface TokenCount {
@@ -70,7 +72,7 @@ export class TokenCountService {
     const { forwardHeaders, signal, raw } = question;
     const body = bodyOf(question.body);
     const request = { dialect: 'anthropic', body, raw, forwardHeaders } as const;
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+    const patience = firstStop(signal, AbortSignal.timeout(PATIENCE_MS));
     let lease: AdapterLease | undefined;
     try {
       lease = await this.providers.lease(target.provider);

@@ -1,5 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import { Pool } from 'undici';
+import type { StopSignal } from '@sluice/kernel';
 import { ACCEPTED_ENCODINGS } from './content.decoder.js';
 import { HttpExchange, type HttpResponse } from './http.exchange.js';
 import { HttpFailure } from './http.failure.js';
@@ -28,19 +29,19 @@ export interface HttpPost {
   /** Lower-case names. `content-type` is JSON unless given. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal;
   /** Until the status line; none when left out. */
-  readonly firstByteMs?: number;
+  readonly firstByteMs?: number | undefined;
   /** Between two pieces of the body; none when left out. */
   readonly idleMs?: number;
   /** The whole exchange; none when left out. */
-  readonly totalMs?: number;
+  readonly totalMs?: number | undefined;
   /** False closes the connection after this exchange; it is kept for the next one when left out. */
   readonly keepAlive?: boolean;
   /** True asks for an uncompressed answer: an event stream gains nothing from compression. */
   readonly plain?: boolean;
   /** Called when there is a connection, right before the first byte goes out. What it throws ends the exchange. */
-  readonly onSending?: () => void;
+  readonly onSending?: (() => void) | undefined;
 }
 
 export interface PoolStats {
@@ -81,15 +82,13 @@ export class HttpClient {
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
-    const exchange = new HttpExchange(
-      {
-        maxBodyBytes: this.#options.maxBodyBytes,
-        maxLineLength: this.#options.maxLineLength,
-        totalMs: request.totalMs,
-      },
+    const exchange = new HttpExchange({
+      maxBodyBytes: this.#options.maxBodyBytes,
+      maxLineLength: this.#options.maxLineLength,
+      totalMs: request.totalMs,
       signal,
-      request.onSending,
-    );
+      onSending: request.onSending,
+    });
     try {
       pool.dispatch(
         {

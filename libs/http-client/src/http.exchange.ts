@@ -1,5 +1,6 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { StopSignal } from '@sluice/kernel';
 import { decoderFor } from './content.decoder.js';
 import { asHttpFailure, HttpFailure } from './http.failure.js';
 import { SseParser, type SseEvent } from './sse.parser.js';
@@ -20,10 +21,12 @@ export interface HttpResponse {
   discard(): void;
 }
 
-export interface ExchangeLimits {
+export interface ExchangeTerms {
   readonly maxBodyBytes: number;
   readonly maxLineLength: number;
   readonly totalMs: number | undefined;
+  readonly signal: StopSignal | undefined;
+  readonly onSending: (() => void) | undefined;
 }
 
 interface Reader {
@@ -43,8 +46,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
   status = 0;
   headers: HttpHeaders = {};
   readonly answered: Promise<HttpResponse>;
-  readonly #limits: ExchangeLimits;
-  readonly #signal: AbortSignal | undefined;
+  readonly #terms: ExchangeTerms;
   #resolve!: (response: HttpResponse) => void;
   #reject!: (failure: Error) => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -58,19 +60,14 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
   /** What came before a reader was chosen. */
   #early: Buffer[] = [];
 
-  constructor(
-    limits: ExchangeLimits,
-    signal: AbortSignal | undefined,
-    private readonly onSending: (() => void) | undefined,
-  ) {
-    this.#limits = limits;
-    this.#signal = signal;
+  constructor(terms: ExchangeTerms) {
+    this.#terms = terms;
     this.answered = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (limits.totalMs !== undefined) this.#timer = setTimeout(this.#onTimeout, limits.totalMs);
+    terms.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (terms.totalMs !== undefined) this.#timer = setTimeout(this.#onTimeout, terms.totalMs);
   }
 
   // --- undici's side
@@ -82,7 +79,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
       return;
     }
     try {
-      this.onSending?.();
+      this.#terms.onSending?.();
     } catch (error) {
       this.#fail(error instanceof Error ? error : asHttpFailure(error));
     }
@@ -132,26 +129,15 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
   // --- the reader's side
 
   bytes(): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      const pieces: Buffer[] = [];
-      this.#read({
-        data: (bytes) => pieces.push(bytes),
-        end: () => {
-          resolve(
-            pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces),
-          );
-        },
-        fail: reject,
-      });
-    });
+    return this.#whole((bytes) => bytes);
   }
 
-  async text(): Promise<string> {
-    return (await this.bytes()).toString('utf8');
+  text(): Promise<string> {
+    return this.#whole((bytes) => bytes.toString('utf8'));
   }
 
   events(): AsyncIterableIterator<readonly SseEvent[]> {
-    const parser = new SseParser({ maxLineLength: this.#limits.maxLineLength });
+    const parser = new SseParser({ maxLineLength: this.#terms.maxLineLength });
     const queue: (readonly SseEvent[])[] = [];
     let queued = 0;
     let over = false;
@@ -216,6 +202,20 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
     this.#fail(new HttpFailure('aborted', 'the answer was not wanted any more'));
   }
 
+  #whole<T>(as: (bytes: Buffer) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const pieces: Buffer[] = [];
+      this.#read({
+        data: (bytes) => pieces.push(bytes),
+        end: () => {
+          const [first] = pieces;
+          resolve(as(pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces)));
+        },
+        fail: reject,
+      });
+    });
+  }
+
   #read(reader: Reader): void {
     if (this.#reader !== undefined) throw new TypeError('a body can be read only once');
     this.#reader = reader;
@@ -237,12 +237,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
   #decoded(bytes: Buffer): void {
     if (this.#over) return;
     this.#received += bytes.length;
-    if (this.#received > this.#limits.maxBodyBytes) {
+    if (this.#received > this.#terms.maxBodyBytes) {
       this.#fail(
-        new HttpFailure(
-          'too_large',
-          `the answer is longer than ${this.#limits.maxBodyBytes} bytes`,
-        ),
+        new HttpFailure('too_large', `the answer is longer than ${this.#terms.maxBodyBytes} bytes`),
       );
       return;
     }
@@ -277,15 +274,13 @@ export class HttpExchange implements Dispatcher.DispatchHandler, HttpResponse {
   #close(): void {
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#terms.signal?.removeEventListener('abort', this.#onAbort);
   }
 
   readonly #onAbort = (): void => {
-    this.#fail(new HttpFailure('aborted', 'the request was aborted', this.#signal?.reason));
+    this.#fail(new HttpFailure('aborted', 'the request was aborted', this.#terms.signal?.reason));
   };
   readonly #onTimeout = (): void => {
-    this.#fail(
-      new HttpFailure('timeout', `no whole answer within ${this.#limits.totalMs ?? 0} ms`),
-    );
+    this.#fail(new HttpFailure('timeout', `no whole answer within ${this.#terms.totalMs ?? 0} ms`));
   };
 }

@@ -3,6 +3,7 @@ import type { DialectName } from './event.js';
 import { Journal } from './journal.js';
 import type { Prompt } from './prompt.js';
 import type { RawJson } from './raw-json.js';
+import type { StopSignal } from './stop-signal.js';
 import type { Target } from './target.js';
 
 export type CacheMode = 'on' | 'exact' | 'off' | 'refresh';
@@ -69,7 +70,7 @@ export interface ChatCallInit {
   readonly body: Readonly<Record<string, unknown>>;
   /** `body` as it was received. */
   readonly raw?: RawJson;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly parse: () => Prompt;
   readonly cache?: CacheControls;
   readonly agent?: string;
@@ -96,7 +97,7 @@ export class ChatCall {
   /** `body` byte for byte, where it came so; undefined for a call that was made anew. */
   readonly raw: RawJson | undefined;
   /** Aborts when the client leaves. */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly cache: CacheControls;
   readonly agent: string | undefined;
   readonly session: string | undefined;

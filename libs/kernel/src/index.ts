@@ -98,4 +98,5 @@ export { isExactNumber, parseExact } from './exact-json.js';
 export { FEATURE_FLAGS, FeatureFlags, type FeatureFlag } from './feature-flags.js';
 export { ChatInterceptor, type ChatHandler } from './interceptor.js';
 export { settled, type Settlement } from './settled.js';
+export { firstStop, StopSource, type StopSignal } from './stop-signal.js';
 export { ifCode } from './if-code.js';

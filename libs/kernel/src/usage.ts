@@ -26,6 +26,7 @@ export function usage(parts: Partial<Usage>): Usage {
 }
 
 export function addUsage(a: Usage, b: Usage): Usage {
+  if (a === NO_USAGE) return b;
   return {
     input: a.input + b.input,
     output: a.output + b.output,

@@ -4,6 +4,7 @@ import {
   ChatChunk,
   parseExact,
   type ChatCall,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 import {
@@ -21,7 +22,7 @@ import {
   type EmbeddingRequest,
   type ProviderAnswer,
 } from './provider-adapter.js';
-import type { DialectStreamReader, ProviderDialect } from './provider-dialect.js';
+import type { DialectRequest, DialectStreamReader, ProviderDialect } from './provider-dialect.js';
 import { upstreamFailure } from './upstream.failure.js';
 
 /** The part of a provider's configuration that every HTTP provider has. Milliseconds. */
@@ -41,6 +42,14 @@ export interface HttpProviderNet {
   readonly dns: DnsCache;
   /** @param call whose flag is asked */
   readonly keepsAlive: (call?: ChatCall) => boolean;
+}
+
+/** How a request goes out. */
+interface Way {
+  readonly signal: StopSignal;
+  readonly stream: boolean;
+  readonly keepAlive: boolean;
+  readonly onSending?: () => void;
 }
 
 /** What an error answer may take of memory. */
@@ -73,14 +82,15 @@ export class HttpProvider extends ProviderAdapter {
     });
   }
 
-  override async chat(
-    call: ChatCall,
-    target: Target,
-    signal: AbortSignal,
-  ): Promise<ProviderAnswer> {
-    const request = this.dialect.request(call, target);
-    const how = { stream: call.stream, keepAlive: this.net.keepsAlive(call) };
-    const response = await this.#post(request, how, signal, () => call.hold.sending(target));
+  override async chat(call: ChatCall, target: Target, signal: StopSignal): Promise<ProviderAnswer> {
+    const response = await this.#post(this.dialect.request(call, target), {
+      signal,
+      stream: call.stream,
+      keepAlive: this.net.keepsAlive(call),
+      onSending: () => {
+        call.hold.sending(target);
+      },
+    });
     if (response.status >= 300) throw await this.#refusal(response, target);
     const type = one(response.headers['content-type']);
     if (call.stream && type?.startsWith('application/json') !== true) {
@@ -100,14 +110,14 @@ export class HttpProvider extends ProviderAdapter {
   override async embed(
     request: EmbeddingRequest,
     target: Target,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<EmbeddingAnswer> {
     if (this.dialect.embedding === undefined || this.dialect.embedded === undefined) {
       throw new GatewayError('invalid_request', `Model '${target.model}' makes no embeddings.`, {
         param: 'model',
       });
     }
-    const response = await this.#post(this.dialect.embedding(request, target), this.#whole, signal);
+    const response = await this.#post(this.dialect.embedding(request, target), this.#whole(signal));
     if (response.status >= 300) throw await this.#refusal(response, target);
     return this.dialect.embedded(this.#json(await this.#text(response)), request);
   }
@@ -115,58 +125,52 @@ export class HttpProvider extends ProviderAdapter {
   override async count(
     request: CountRequest,
     target: Target,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Readonly<Record<string, unknown>> | undefined> {
     if (request.dialect !== this.dialect.name || this.dialect.counting === undefined) {
       return undefined;
     }
-    const response = await this.#post(this.dialect.counting(request, target), this.#whole, signal);
+    const response = await this.#post(this.dialect.counting(request, target), this.#whole(signal));
     if (response.status >= 300) throw await this.#refusal(response, target);
     return this.#json(await this.#text(response));
   }
 
   /** How everything but chat is asked. */
-  get #whole() {
-    return { stream: false, keepAlive: this.net.keepsAlive() };
+  #whole(signal: StopSignal): Way {
+    return { signal, stream: false, keepAlive: this.net.keepsAlive() };
   }
 
   override close(): Promise<void> {
     return this.#client.close();
   }
 
-  async #post(
-    request: ReturnType<ProviderDialect['request']>,
-    { stream, keepAlive }: { readonly stream: boolean; readonly keepAlive: boolean },
-    signal: AbortSignal,
-    onSending?: () => void,
-  ): Promise<HttpResponse> {
-    try {
-      return await this.#client.post({
+  #post(request: DialectRequest, way: Way): Promise<HttpResponse> {
+    const { signal, stream, keepAlive, onSending } = way;
+    return this.#client
+      .post({
         origin: this.#origin,
         path: this.#basePath + request.path,
-        headers: { ...request.headers, ...this.#headers },
+        headers:
+          request.headers === undefined ? this.#headers : { ...request.headers, ...this.#headers },
         body: request.json ?? JSON.stringify(request.body),
         signal,
         plain: stream,
         keepAlive,
         idleMs: this.config.idleTimeout,
-        ...(onSending === undefined ? {} : { onSending }),
-        ...(stream
-          ? { firstByteMs: this.config.firstTokenTimeout }
-          : { totalMs: this.config.timeout }),
-      });
-    } catch (error) {
-      throw upstreamFailure(error, this.config.id);
-    }
+        firstByteMs: stream ? this.config.firstTokenTimeout : undefined,
+        totalMs: stream ? undefined : this.config.timeout,
+        onSending,
+      })
+      .catch(this.#failed);
   }
 
-  async #text(response: HttpResponse): Promise<string> {
-    try {
-      return await response.text();
-    } catch (error) {
-      throw upstreamFailure(error, this.config.id);
-    }
+  #text(response: HttpResponse): Promise<string> {
+    return response.text().catch(this.#failed);
   }
+
+  readonly #failed = (error: unknown): never => {
+    throw upstreamFailure(error, this.config.id);
+  };
 
   #json(text: string): Record<string, unknown> {
     let body: unknown;

@@ -4,6 +4,7 @@ import type {
   ChatMessage,
   DialectName,
   RawJson,
+  StopSignal,
   Target,
   Usage,
   WireBody,
@@ -57,13 +58,13 @@ export interface CountRequest {
 export abstract class ProviderAdapter {
   /** True when `chat` itself calls `call.hold.sending` right before the first byte goes out. Else it is called before `chat`. */
   readonly tellsSending: boolean = false;
-  abstract chat(call: ChatCall, target: Target, signal: AbortSignal): Promise<ProviderAnswer>;
-  embed?(request: EmbeddingRequest, target: Target, signal: AbortSignal): Promise<EmbeddingAnswer>;
+  abstract chat(call: ChatCall, target: Target, signal: StopSignal): Promise<ProviderAnswer>;
+  embed?(request: EmbeddingRequest, target: Target, signal: StopSignal): Promise<EmbeddingAnswer>;
   /** The provider's own answer, word for word; undefined where it cannot be asked in the caller's dialect. */
   count?(
     request: CountRequest,
     target: Target,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Readonly<Record<string, unknown>> | undefined>;
   /** Closes sockets. */
   abstract close(): Promise<void>;

@@ -9,14 +9,17 @@ import type {
 } from '@sluice/kernel';
 import type { CountRequest, EmbeddingAnswer, EmbeddingRequest } from './provider-adapter.js';
 
-export interface DialectRequest {
+/** What is said to an upstream: a JSON value, or what the caller wrote, which goes out byte for byte. */
+export type RequestBody =
+  | { readonly body: Readonly<Record<string, unknown>>; readonly json?: undefined }
+  | { readonly json: Buffer; readonly body?: undefined };
+
+export type DialectRequest = RequestBody & {
   /** Path below the provider's base URL, with query. Ids in it are checked and encoded. */
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readonly<Record<string, unknown>>;
-  /** `body` as JSON, where the caller wrote it: goes out in its place, byte for byte. */
-  readonly json?: Buffer;
-}
+  /** Besides those that are the same for every request. */
+  readonly headers?: Readonly<Record<string, string>>;
+};
 
 export interface UpstreamResponseFacts {
   readonly status: number;

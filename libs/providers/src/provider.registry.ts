@@ -24,6 +24,25 @@ export interface AdapterLease {
   release(): void;
 }
 
+class EntryLease implements AdapterLease {
+  #released = false;
+
+  constructor(
+    readonly adapter: ProviderAdapter,
+    private readonly entry: Entry,
+    private readonly onIdle: (entry: Entry) => void,
+  ) {
+    entry.users++;
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.entry.users--;
+    this.onIdle(this.entry);
+  }
+}
+
 export interface ProviderStatus {
   readonly id: string;
   readonly kind: ProviderConfig['kind'];
@@ -32,8 +51,10 @@ export interface ProviderStatus {
 
 interface Entry {
   /** The configuration as text: a provider is made anew only when its own lines changed. */
-  readonly made: string;
+  readonly lines: string;
   readonly adapter: Promise<ProviderAdapter>;
+  /** `adapter`, once it has been made. */
+  ready: ProviderAdapter | undefined;
   users: number;
   retired: boolean;
 }
@@ -94,28 +115,28 @@ export class ProviderRegistry implements OnModuleDestroy {
     return this.#entry(id).adapter;
   }
 
-  /** @throws GatewayError model_not_found for a provider that is unknown or disabled */
-  async lease(id: string): Promise<AdapterLease> {
+  /**
+   * At once where the adapter has been made: only the first call waits for that.
+   * @throws GatewayError model_not_found for a provider that is unknown or disabled
+   */
+  lease(id: string): AdapterLease | Promise<AdapterLease> {
+    const entry = this.#entries.get(id);
+    if (entry?.ready === undefined) return this.#leaseNew(id);
+    return new EntryLease(entry.ready, entry, this.#closeIdle);
+  }
+
+  async #leaseNew(id: string): Promise<AdapterLease> {
     const entry = this.#entry(id);
     entry.users++;
-    let adapter: ProviderAdapter;
     try {
-      adapter = await entry.adapter;
+      entry.ready = await entry.adapter;
+      return new EntryLease(entry.ready, entry, this.#closeIdle);
     } catch (error) {
-      entry.users--;
       this.#entries.delete(id);
       throw error;
+    } finally {
+      entry.users--;
     }
-    let released = false;
-    return {
-      adapter,
-      release: () => {
-        if (released) return;
-        released = true;
-        entry.users--;
-        this.#closeIdle(entry);
-      },
-    };
   }
 
   async onModuleDestroy(): Promise<void> {
@@ -140,8 +161,9 @@ export class ProviderRegistry implements OnModuleDestroy {
       });
     }
     const entry: Entry = {
-      made: JSON.stringify(config),
+      lines: JSON.stringify(config),
       adapter: create(config, this.#context),
+      ready: undefined,
       users: 0,
       retired: false,
     };
@@ -152,7 +174,7 @@ export class ProviderRegistry implements OnModuleDestroy {
   #retireChanged(): void {
     for (const [id, entry] of this.#entries) {
       const config = this.config(id);
-      if (config !== undefined && this.isEnabled(id) && JSON.stringify(config) === entry.made)
+      if (config !== undefined && this.isEnabled(id) && JSON.stringify(config) === entry.lines)
         continue;
       this.#entries.delete(id);
       entry.retired = true;
@@ -160,14 +182,14 @@ export class ProviderRegistry implements OnModuleDestroy {
     }
   }
 
-  #closeIdle(entry: Entry): void {
+  readonly #closeIdle = (entry: Entry): void => {
     if (!entry.retired || entry.users > 0) return;
     entry.adapter
       .then((adapter) => adapter.close())
       .catch((error: unknown) => {
         this.logger.warn({ err: error }, 'a retired provider could not be closed');
       });
-  }
+  };
 }
 
 async function create(config: ProviderConfig, context: AdapterContext): Promise<ProviderAdapter> {

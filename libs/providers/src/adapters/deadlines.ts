@@ -1,4 +1,4 @@
-import { GatewayError } from '@sluice/kernel';
+import { GatewayError, type StopSignal } from '@sluice/kernel';
 
 /**
  * One upstream exchange's way to be stopped: by the caller who leaves, or by a time limit that is set anew for each
@@ -10,7 +10,7 @@ export class Deadlines {
   #timer: NodeJS.Timeout | undefined;
   #expired = false;
 
-  constructor(private readonly caller: AbortSignal) {
+  constructor(private readonly caller: StopSignal) {
     this.#onLeave = () => this.#abort.abort();
     if (caller.aborted) this.#abort.abort();
     else caller.addEventListener('abort', this.#onLeave, { once: true });

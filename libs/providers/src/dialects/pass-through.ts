@@ -1,5 +1,5 @@
 import type { RawJson } from '@sluice/kernel';
-import type { DialectRequest } from '../provider-dialect.js';
+import type { RequestBody } from '../provider-dialect.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -11,12 +11,9 @@ type Json = Readonly<Record<string, unknown>>;
 export function passThrough(
   from: { readonly body: Json; readonly raw?: RawJson | undefined },
   wanted: Json,
-): Pick<DialectRequest, 'body' | 'json'> {
+): RequestBody {
   const changes: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(wanted)) {
-    if (from.body[key] !== value) changes[key] = value;
-  }
-  const body = { ...from.body, ...changes };
+  for (const key in wanted) if (from.body[key] !== wanted[key]) changes[key] = wanted[key];
   const json = from.raw?.with(from.body, changes);
-  return json === undefined ? { body } : { body, json };
+  return json === undefined ? { body: { ...from.body, ...changes } } : { json };
 }

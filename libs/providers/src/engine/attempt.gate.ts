@@ -1,4 +1,4 @@
-import { GatewayError, asGatewayError } from '@sluice/kernel';
+import { GatewayError, StopSource, asGatewayError, type StopSignal } from '@sluice/kernel';
 
 /** Why an attempt was cut short by ourselves. */
 export type CutReason =
@@ -21,21 +21,21 @@ const TIMEOUTS: Readonly<Partial<Record<CutReason, string>>> = {
 
 /** The one way to cut an attempt short: aborts its signal and remembers why. */
 export class AttemptGate {
-  readonly #controller = new AbortController();
-  readonly #caller: AbortSignal;
+  readonly #stop = new StopSource();
+  readonly #caller: StopSignal;
   #reason: CutReason | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Whoever waits now; a race against one long-lived promise would grow with every chunk of a stream. */
   #waiting: ((error: GatewayError) => void) | undefined;
 
-  constructor(caller: AbortSignal) {
+  constructor(caller: StopSignal) {
     this.#caller = caller;
     if (caller.aborted) this.cut('left');
     else caller.addEventListener('abort', this.#onLeave, { once: true });
   }
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  get signal(): StopSignal {
+    return this.#stop;
   }
   get reason(): CutReason | undefined {
     return this.#reason;
@@ -46,7 +46,7 @@ export class AttemptGate {
     this.#reason = reason;
     const error = cutError(reason);
     this.#waiting?.(error);
-    this.#controller.abort(error);
+    this.#stop.abort(error);
   }
 
   /** Cuts after `ms`, unless disarmed. Replaces an earlier timer. */
@@ -60,18 +60,23 @@ export class AttemptGate {
     clearTimeout(this.#timer);
   }
 
-  /** `work`, or the cut, whichever comes first: an adapter that ignores its signal holds nobody up. One at a time. */
-  within<T>(work: Promise<T>): Promise<T> {
+  /**
+   * `work`, or the cut, whichever comes first: an adapter that ignores its signal holds nobody up. One at a time.
+   * @param late gets what the work gives after the cut
+   */
+  within<T>(work: Promise<T>, late: (value: T) => void = () => undefined): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.#reason !== undefined) {
-        work.catch(() => undefined);
-        reject(cutError(this.#reason));
-        return;
-      }
-      this.#waiting = reject;
-      work.then(resolve, (error: unknown) => {
-        reject(this.#reason === undefined ? asGatewayError(error) : cutError(this.#reason));
-      });
+      if (this.#reason === undefined) this.#waiting = reject;
+      else reject(cutError(this.#reason));
+      work.then(
+        (value) => {
+          if (this.#reason === undefined) resolve(value);
+          else late(value);
+        },
+        (error: unknown) => {
+          reject(this.#reason === undefined ? asGatewayError(error) : cutError(this.#reason));
+        },
+      );
     });
   }
 

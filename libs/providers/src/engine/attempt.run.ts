@@ -4,28 +4,37 @@ import {
   asGatewayError,
   type ChatCall,
   type ChatReply,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
-import { RunSpending } from './attempt.js';
+import { RunSpending, type Question, type Started } from './attempt.js';
 import { cutError } from './attempt.gate.js';
 import { backoffMs, mayFallOver, mayRepeat } from './attempt.outcome.js';
 
-/** One attempt under way. */
-export interface Started {
-  readonly reply: Promise<ChatReply>;
-  /** Another attempt won. */
-  readonly cancel: () => void;
+/** One question for one target. */
+export interface Asked {
+  readonly question: Question;
+  readonly call: ChatCall;
+  readonly target: Target;
+  readonly spending: RunSpending;
 }
 
 /** What a run needs of the house. */
 export interface RunRules {
-  start(target: Target, spending: RunSpending, deadlineMs: number): Started;
+  start(asked: Asked, deadlineMs: number): Started;
   /** Why the target must not be asked now. */
   admits(target: Target): GatewayError | undefined;
   /** Asks the provider's retry budget for one more try. */
   mayRetry(target: Target): boolean;
   firstTry(target: Target): void;
   random(): number;
+}
+
+/** What is to be run. Milliseconds. */
+export interface RunPlan {
+  readonly call: ChatCall;
+  readonly attempts: readonly Target[];
+  readonly question: Question;
   readonly deadlineMs: number;
   readonly hedgeAfterMs: number | undefined;
 }
@@ -43,7 +52,8 @@ class FinalRefusal extends Error {
 export class AttemptRun {
   readonly #spending = new RunSpending();
   readonly #startedAt = performance.now();
-  readonly #tried = new Set<string>();
+  /** Providers, few: a list needs less than a set. */
+  readonly #tried: string[] = [];
   #at = 0;
   #last: Target | undefined;
   #repeats = 0;
@@ -53,15 +63,14 @@ export class AttemptRun {
   #skipped: GatewayError | undefined;
 
   constructor(
-    private readonly call: ChatCall,
-    private readonly attempts: readonly Target[],
+    private readonly plan: RunPlan,
     private readonly rules: RunRules,
   ) {}
 
   async reply(): Promise<ChatReply> {
     try {
       for (;;) {
-        if (this.call.signal.aborted) throw new FinalRefusal(cutError('left'));
+        if (this.plan.call.signal.aborted) throw new FinalRefusal(cutError('left'));
         const target = await this.#nextTarget();
         if (target === undefined) break;
         try {
@@ -83,11 +92,11 @@ export class AttemptRun {
   }
 
   get #leftMs(): number {
-    return this.rules.deadlineMs - (performance.now() - this.#startedAt);
+    return this.plan.deadlineMs - (performance.now() - this.#startedAt);
   }
 
   #goesOn(failure: GatewayError): boolean {
-    if (this.call.signal.aborted) {
+    if (this.plan.call.signal.aborted) {
       this.#failure = cutError('left');
       return false;
     }
@@ -96,13 +105,21 @@ export class AttemptRun {
 
   /** The next target that may be asked, covered by the caller's hold. */
   async #nextTarget(): Promise<Target | undefined> {
-    while (this.#at < this.attempts.length) {
-      const target = this.attempts[this.#at++];
-      if (target === undefined || !(await this.#worthTrying(target))) continue;
-      if (!(await this.#cover(target))) continue;
-      const provider = target.provider;
-      if (!this.#tried.has(provider)) {
-        this.#tried.add(provider);
+    while (this.#at < this.plan.attempts.length) {
+      const target = this.plan.attempts[this.#at++];
+      if (target === undefined) continue;
+      const repeated = this.#failure !== undefined && sameTarget(target, this.#last);
+      if (!repeated) this.#repeats = 0;
+      else if (!(await this.#comesAgain(target, this.#failure))) continue;
+      if (!this.#isOpen(target, repeated)) continue;
+      try {
+        await this.plan.call.hold.cover(target);
+      } catch (thrown) {
+        this.#uncovered(thrown);
+        continue;
+      }
+      if (!this.#tried.includes(target.provider)) {
+        this.#tried.push(target.provider);
         this.rules.firstTry(target);
       }
       this.#last = target;
@@ -111,47 +128,44 @@ export class AttemptRun {
     return undefined;
   }
 
-  async #worthTrying(target: Target): Promise<boolean> {
-    const failure = this.#failure;
-    const repeated = failure !== undefined && sameTarget(target, this.#last);
-    if (repeated && !mayRepeat(failure)) return false;
-    if (repeated) {
-      // Asked before waiting: a wait for nothing would only cost time.
-      if (!this.rules.mayRetry(target)) return false;
-      this.#repeats++;
-      const wait = backoffMs(this.#repeats, failure, this.rules.random());
-      if (wait >= this.#leftMs) return false;
-      await pause(wait, this.call.signal);
-      this.call.journal.upstreamMs += wait;
-    } else {
-      this.#repeats = 0;
-    }
+  /** Waits before the same target is asked once more; false when it is not worth it. */
+  async #comesAgain(target: Target, failure: GatewayError | undefined): Promise<boolean> {
+    // The budget is asked before waiting: a wait for nothing would only cost time.
+    if (failure === undefined || !mayRepeat(failure) || !this.rules.mayRetry(target)) return false;
+    this.#repeats++;
+    const wait = backoffMs(this.#repeats, failure, this.rules.random());
+    if (wait >= this.#leftMs) return false;
+    await pause(wait, this.plan.call.signal);
+    this.plan.call.journal.upstreamMs += wait;
+    return true;
+  }
+
+  #isOpen(target: Target, repeated: boolean): boolean {
     const refused = this.rules.admits(target);
     if (refused !== undefined) {
       this.#skipped = refused;
       return false;
     }
-    return repeated || !this.#tried.has(target.provider) || this.rules.mayRetry(target);
+    return repeated || !this.#tried.includes(target.provider) || this.rules.mayRetry(target);
   }
 
-  /** False when the prompt is too long for this target alone. */
-  async #cover(target: Target): Promise<boolean> {
-    try {
-      await this.call.hold.cover(target);
-      return true;
-    } catch (thrown) {
-      const error = asGatewayError(thrown);
-      if (error.code !== 'context_too_long') throw new FinalRefusal(error);
-      this.#failure = error;
-      return false;
-    }
+  /** The prompt may be too long for this target alone; what else a hold refuses, it refuses everywhere. */
+  #uncovered(thrown: unknown): void {
+    const error = asGatewayError(thrown);
+    if (error.code !== 'context_too_long') throw new FinalRefusal(error);
+    this.#failure = error;
   }
 
-  async #ask(target: Target): Promise<ChatReply> {
-    const first = this.rules.start(target, this.#spending, this.#leftMs);
-    const { hedgeAfterMs } = this.rules;
+  #ask(target: Target): Promise<ChatReply> {
+    const first = this.#start(target);
+    const { hedgeAfterMs } = this.plan;
     if (hedgeAfterMs === undefined) return first.reply;
     return this.#hedged(first, target, hedgeAfterMs);
+  }
+
+  #start(target: Target): Started {
+    const { question, call } = this.plan;
+    return this.rules.start({ question, call, target, spending: this.#spending }, this.#leftMs);
   }
 
   /** Asks the next other target as well when the first is slow; the first answer wins, the other is dropped. */
@@ -161,17 +175,17 @@ export class AttemptRun {
         () => false,
         () => false,
       ),
-      pause(afterMs, this.call.signal).then(
+      pause(afterMs, this.plan.call.signal).then(
         () => true,
         () => false,
       ),
     ]);
     if (!slow) return first.reply;
-    while (sameTarget(this.attempts[this.#at], target)) this.#at++;
+    while (sameTarget(this.plan.attempts[this.#at], target)) this.#at++;
     // The caller's limits may forbid a second target; the first goes on.
     const other = await this.#nextTarget().catch(() => undefined);
     if (other === undefined) return first.reply;
-    const second = this.rules.start(other, this.#spending, this.#leftMs);
+    const second = this.#start(other);
     try {
       const winner = await Promise.any([
         first.reply.then(() => first),
@@ -207,7 +221,7 @@ function sameTarget(a: Target | undefined, b: Target | undefined): boolean {
 }
 
 /** Resolves after `ms`. @throws GatewayError client_closed when the caller leaves meanwhile */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: StopSignal): Promise<void> {
   if (signal.aborted) return Promise.reject(new FinalRefusal(cutError('left')));
   return new Promise((resolve, reject) => {
     const leave = (): void => {

@@ -1,9 +1,15 @@
-import { BackOff, GatewayError, type BackOffBounds, type Clock } from '@sluice/kernel';
+import {
+  BackOff,
+  GatewayError,
+  type BackOffBounds,
+  type Clock,
+  type StopSignal,
+} from '@sluice/kernel';
 
 export interface SlotRequest {
   /** Higher goes first; waiting makes up for it in time. */
   readonly priority: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** How many may run at once. */
   readonly limit: number;
   readonly maxWaiting: number;

@@ -1,5 +1,5 @@
 import { GatewayError } from '@sluice/kernel';
-import type { Clock } from '@sluice/kernel';
+import type { Clock, StopSignal } from '@sluice/kernel';
 
 export interface WaitingRoomOptions {
   readonly maxWaiting: number;
@@ -9,7 +9,7 @@ export interface WaitingRoomOptions {
 export interface Waiter {
   /** Higher goes first. */
   readonly priority: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** Resolves to 'wait' while there is still no room; else the wait is over, also when it throws. */
   readonly attempt: () => Promise<'done' | 'wait'>;
 }

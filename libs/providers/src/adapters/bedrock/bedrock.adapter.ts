@@ -5,6 +5,7 @@ import {
   uuidv7,
   type ChatCall,
   type ErrorCode,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 import { ProviderAdapter, type ProviderAnswer } from '../../provider-adapter.js';
@@ -55,11 +56,7 @@ export class BedrockAdapter extends ProviderAdapter {
     super();
   }
 
-  override async chat(
-    call: ChatCall,
-    target: Target,
-    signal: AbortSignal,
-  ): Promise<ProviderAnswer> {
+  override async chat(call: ChatCall, target: Target, signal: StopSignal): Promise<ProviderAnswer> {
     const input = converseInput(call, target);
     const { sdk, client } = await this.#load();
     const deadlines = new Deadlines(signal);

@@ -7,6 +7,7 @@ import {
   uuidv7,
   type ChatCall,
   type ChatMessage,
+  type StopSignal,
   type Target,
 } from '@sluice/kernel';
 import { ProviderAdapter, type ProviderAnswer } from '../../provider-adapter.js';
@@ -59,11 +60,7 @@ export class McpAdapter extends ProviderAdapter {
     super();
   }
 
-  override async chat(
-    call: ChatCall,
-    target: Target,
-    signal: AbortSignal,
-  ): Promise<ProviderAnswer> {
+  override async chat(call: ChatCall, target: Target, signal: StopSignal): Promise<ProviderAnswer> {
     const text = promptText(call, target);
     call.journal.path = 'mcp';
     const message = await this.#message(text, await this.#ask(text, signal), target);
@@ -81,7 +78,7 @@ export class McpAdapter extends ProviderAdapter {
     await session?.client.close();
   }
 
-  async #ask(text: string, signal: AbortSignal): Promise<string> {
+  async #ask(text: string, signal: StopSignal): Promise<string> {
     const deadlines = new Deadlines(signal);
     deadlines.within(this.config.timeout);
     let session: Session | undefined;

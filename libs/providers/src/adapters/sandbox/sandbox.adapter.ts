@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ChatChunk,
   GatewayError,
@@ -6,6 +5,7 @@ import {
   type ChatCall,
   type ChatEvent,
   type ChatMessage,
+  type StopSignal,
   type Target,
   type Usage,
 } from '@sluice/kernel';
@@ -37,7 +37,7 @@ interface Job {
   readonly model: string;
   readonly spent: Usage;
   readonly failure: SandboxFailure | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }
 
 /**
@@ -55,11 +55,7 @@ export class SandboxAdapter extends ProviderAdapter {
     super();
   }
 
-  override async chat(
-    call: ChatCall,
-    target: Target,
-    signal: AbortSignal,
-  ): Promise<ProviderAnswer> {
+  override async chat(call: ChatCall, target: Target, signal: StopSignal): Promise<ProviderAnswer> {
     const { prompt } = call;
     const directive = directiveOf(prompt);
     const failure = this.#failureNow(directive, promptDigest(prompt, ''));
@@ -84,9 +80,9 @@ export class SandboxAdapter extends ProviderAdapter {
   override async embed(
     request: EmbeddingRequest,
     _target: Target,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<EmbeddingAnswer> {
-    signal.throwIfAborted();
+    if (signal.aborted) throw stopped(signal);
     const dimensions = request.dimensions ?? SANDBOX_DIMENSIONS;
     const counts = await Promise.all(
       request.inputs.map((input) =>
@@ -205,8 +201,25 @@ function upstreamError(
 }
 
 /** Waits until a moment of `performance.now()`. Moments that have passed cost nothing, so a high rate comes in bursts. */
-async function until(moment: number, signal: AbortSignal): Promise<void> {
+function until(moment: number, signal: StopSignal): Promise<void> {
+  if (signal.aborted) return Promise.reject(stopped(signal));
   const wait = moment - performance.now();
-  if (wait >= 1) await sleep(wait, undefined, { signal });
-  else signal.throwIfAborted();
+  if (wait < 1) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(stopped(signal));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, wait);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function stopped({ reason }: StopSignal): Error {
+  return reason instanceof Error
+    ? reason
+    : new GatewayError('client_closed', 'The request was aborted.');
 }

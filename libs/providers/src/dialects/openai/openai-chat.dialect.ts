@@ -60,13 +60,13 @@ export class OpenAiChatDialect extends ProviderDialect {
   override request(call: ChatCall, target: Target): DialectRequest {
     const path = this.#path(target, 'chat/completions');
     if (call.dialect === this.name) {
-      const streaming = call.stream ? streamMembers(call.body) : {};
-      const told = passThrough(call, { model: target.upstream, ...streaming });
-      return { path, headers: {}, ...told };
+      const model = target.upstream;
+      const wanted = call.stream ? { model, ...streamMembers(call.body) } : { model };
+      return { path, ...passThrough(call, wanted) };
     }
     const body = completionBody(call, target, this.#ownModels);
     if (call.stream) Object.assign(body, streamMembers(body));
-    return { path, headers: {}, body };
+    return { path, body };
   }
 
   override message(body: Readonly<Record<string, unknown>>): ChatMessage {
@@ -90,7 +90,6 @@ export class OpenAiChatDialect extends ProviderDialect {
   override embedding(request: EmbeddingRequest, target: Target): DialectRequest {
     return {
       path: this.#path(target, 'embeddings'),
-      headers: {},
       body: {
         ...request.extra,
         model: target.upstream,

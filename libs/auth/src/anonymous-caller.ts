@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
-import type { Caller } from '@sluice/kernel';
+import { bounded, type Caller } from '@sluice/kernel';
 
 export const ANONYMOUS_TIER = 'anonymous';
 const MAX_REMEMBERED = 10_000;
@@ -8,7 +8,7 @@ const HOST_PARTS = 4;
 
 /** Callers without a key, told apart by address. */
 export class AnonymousCallers {
-  readonly #known = new LRUCache<string, Caller>({ max: MAX_REMEMBERED });
+  readonly #known = new LRUCache<string, Caller>(bounded(MAX_REMEMBERED));
 
   /** @param address the client's, as the server sees it behind trusted proxies */
   at(address: string | undefined): Caller {

@@ -100,3 +100,4 @@ export { ChatInterceptor, type ChatHandler } from './interceptor.js';
 export { settled, type Settlement } from './settled.js';
 export { firstStop, StopSource, type StopSignal } from './stop-signal.js';
 export { ifCode } from './if-code.js';
+export { bounded } from './bounded.cache.js';

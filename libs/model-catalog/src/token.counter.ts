@@ -8,6 +8,7 @@ import {
   type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
+import { bounded } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 import { BytePairCounter, unpackTable, type BytePairTable } from './byte-pair.js';
 import type { CountJob, ThreadMessage, ThreadStart } from './token-count.worker.js';
@@ -39,7 +40,7 @@ const WARM_TEXT = 'Warm, words and 123 numbers: naïve 文字?\n';
  */
 @Injectable()
 export class TokenCounter implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
-  readonly #known = new LRUCache<string, number>({ max: CACHED_COUNTS });
+  readonly #known = new LRUCache<string, number>(bounded(CACHED_COUNTS));
   readonly #asked = new Map<string, Promise<number>>();
   readonly #waiting = new Map<number, Waiting>();
   #batch: CountJob[] = [];

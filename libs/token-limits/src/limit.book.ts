@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { bounded } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
-import { bounded } from './bounded.cache.js';
 import type { Limit } from './scopes/limit.js';
 import type { Standing } from './ledger/spend.ledger.js';
 

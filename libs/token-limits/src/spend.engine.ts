@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { Clock } from '@sluice/kernel';
+import { bounded, Clock } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
 import { RedisConnection, RedisUnavailable } from '@sluice/redis';
 import { AllowanceBank } from './allowance/allowance.bank.js';
 import { AllowanceKeeper } from './allowance/allowance.keeper.js';
-import { bounded } from './bounded.cache.js';
 import { startDepartures } from './departures/dead.departures.js';
 import { DepartureLog, type Departure } from './departures/departure.log.js';
 import { BoundedLedger } from './ledger/bounded.ledger.js';

@@ -1,6 +1,6 @@
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { GatewayError, type Caller, type Clock } from '@sluice/kernel';
+import { bounded, type Caller, type Clock, GatewayError } from '@sluice/kernel';
 import { unauthorized } from '../presented-credential.js';
 import { callerOfClaims } from './jwt.claims.js';
 
@@ -41,8 +41,8 @@ interface Way {
  */
 export class JwtVerifier {
   readonly #verdicts = {
-    good: new LRUCache<string, Verdict>({ max: MAX_ENTRIES }),
-    bad: new LRUCache<string, Verdict>({ max: MAX_ENTRIES }),
+    good: new LRUCache<string, Verdict>(bounded(MAX_ENTRIES)),
+    bad: new LRUCache<string, Verdict>(bounded(MAX_ENTRIES)),
   };
   readonly #running = new Map<string, Promise<Verdict>>();
   #jose:

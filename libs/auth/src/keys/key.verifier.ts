@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { Clock, GatewayError, type Caller } from '@sluice/kernel';
+import { bounded, type Caller, Clock, GatewayError } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
 import type { CredentialDigest } from '../connection.digests.js';
 import type { KeyRecord } from '../persistence/key.record.js';
@@ -37,8 +37,8 @@ interface Entry {
 @Injectable()
 export class KeyVerifier {
   /** Two, so that a flood of wrong keys cannot push out the good ones. */
-  readonly #good = new LRUCache<string, Entry>({ max: MAX_ENTRIES });
-  readonly #bad = new LRUCache<string, Entry>({ max: MAX_ENTRIES });
+  readonly #good = new LRUCache<string, Entry>(bounded(MAX_ENTRIES));
+  readonly #bad = new LRUCache<string, Entry>(bounded(MAX_ENTRIES));
   readonly #asking = new Map<string, Promise<Entry>>();
   #pausedUntil = -Infinity;
 

@@ -1,5 +1,5 @@
 import { Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
-import { Clock, GatewayError, type Caller } from '@sluice/kernel';
+import { bounded, type Caller, Clock, GatewayError } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 import { DeferredWork, Logger } from '@sluice/observability';
 import { ExperimentLedger } from '../experiments/experiment.ledger.js';
@@ -27,7 +27,7 @@ interface Served extends Pick<Caller, 'tenant' | 'id'> {
 @Injectable()
 export class FeedbackService implements OnApplicationShutdown {
   readonly #store: FeedbackStore;
-  readonly #served = new LRUCache<string, Served>({ max: MAX_SERVED });
+  readonly #served = new LRUCache<string, Served>(bounded(MAX_SERVED));
   #waiting: AnsweredCall[] = [];
   #timer: NodeJS.Timeout | undefined;
   #forgotAt = 0;

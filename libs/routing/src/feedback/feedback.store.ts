@@ -1,4 +1,4 @@
-import type { Caller, Grade } from '@sluice/kernel';
+import { bounded, type Caller, type Grade } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 
 /** A call that got an answer, as far as a judgement of it must know. */
@@ -31,9 +31,9 @@ export abstract class FeedbackStore {
 const REMEMBERED = 20_000;
 
 export class MemoryFeedbackStore extends FeedbackStore {
-  readonly #calls = new LRUCache<string, { readonly call: AnsweredCall; judged: boolean }>({
-    max: REMEMBERED,
-  });
+  readonly #calls = new LRUCache<string, { readonly call: AnsweredCall; judged: boolean }>(
+    bounded(REMEMBERED),
+  );
 
   keep(calls: readonly AnsweredCall[]): Promise<void> {
     for (const call of calls) this.#calls.set(call.requestId, { call, judged: false });

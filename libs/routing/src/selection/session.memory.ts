@@ -1,4 +1,4 @@
-import type { ChatCall, Grade } from '@sluice/kernel';
+import { bounded, type ChatCall, type Grade } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 
 export interface SessionState {
@@ -17,7 +17,7 @@ export class SessionMemory {
   readonly #sessions: LRUCache<string, SessionState>;
 
   constructor(max = MAX_SESSIONS) {
-    this.#sessions = new LRUCache({ max, ttl: IDLE_MS, updateAgeOnGet: true });
+    this.#sessions = new LRUCache({ ...bounded(max), ttl: IDLE_MS, updateAgeOnGet: true });
   }
 
   get(call: ChatCall): SessionState | undefined {

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { keptFile } from '@sluice/config';
-import type { Caller } from '@sluice/kernel';
+import { bounded, type Caller } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 
 export type CacheScope = 'caller' | 'tenant' | 'global';
@@ -14,7 +14,7 @@ export const PUBLIC_SCOPE = 'public';
  * hash: who reads the cache cannot list its users nor test a guess.
  */
 export class ScopeNames {
-  readonly #names = new LRUCache<string, string>({ max: 10_000 });
+  readonly #names = new LRUCache<string, string>(bounded(10_000));
   readonly #secret: Buffer;
 
   constructor(secret: Buffer | string) {

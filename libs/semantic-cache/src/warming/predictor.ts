@@ -1,3 +1,4 @@
+import { bounded } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 
 interface Followers {
@@ -15,8 +16,8 @@ const AHEAD = 2;
  * is in memory before it is asked for. Bounded; forgets with the process.
  */
 export class Predictor {
-  readonly #last = new LRUCache<string, string>({ max: MAX_KEYS });
-  readonly #followers = new LRUCache<string, Followers>({ max: MAX_KEYS });
+  readonly #last = new LRUCache<string, string>(bounded(MAX_KEYS));
+  readonly #followers = new LRUCache<string, Followers>(bounded(MAX_KEYS));
 
   /** Notes an asked key and names those that usually come next, likeliest first. */
   next(pattern: string, scope: string, key: string): string[] {

@@ -1,3 +1,4 @@
+import { bounded } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 
 /** Half-octave bins up to about a million tokens. */
@@ -51,7 +52,7 @@ class Outputs {
 /** How long answers tend to be, by model and by caller, from their recent past. Bounded in memory. */
 export class OutputEstimator {
   readonly #models = new LRUCache<string, Outputs>({ max: 2000 });
-  readonly #callers = new LRUCache<string, Outputs>({ max: 20_000 });
+  readonly #callers = new LRUCache<string, Outputs>(bounded(20_000));
 
   learn(model: string, caller: string, tokens: number): void {
     for (const [cache, key] of [

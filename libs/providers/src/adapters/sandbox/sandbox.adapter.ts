@@ -1,4 +1,5 @@
 import {
+  bounded,
   ChatChunk,
   GatewayError,
   usage,
@@ -46,7 +47,7 @@ interface Job {
  */
 export class SandboxAdapter extends ProviderAdapter {
   /** How often a prompt with `repeat` has failed. */
-  readonly #failed = new LRUCache<string, number>({ max: 10_000 });
+  readonly #failed = new LRUCache<string, number>(bounded(10_000));
 
   constructor(
     private readonly tokens: TokenCounter,

@@ -61,10 +61,13 @@ export class Stream {
   readonly #neighbours: readonly (readonly { readonly at: number; readonly cosine: number }[])[];
   readonly #judged = new Map<number, Judged>();
   readonly #readings;
+  /** The numbers of each text: the tier never finds neighbours that say others. */
+  readonly #numbers: readonly string[];
 
   constructor(private readonly items: readonly Utterance[]) {
     const vectors = items.map((item) => lexicalVector(item.text));
     this.#readings = items.map((item) => read(item.text));
+    this.#numbers = this.#readings.map(({ numbers }) => [...numbers].sort().join(' '));
     this.#neighbours = vectors.map((vector, i) =>
       vectors
         .map((other, at) => ({ at, cosine: at === i ? -1 : dot(vector, other) }))
@@ -157,6 +160,7 @@ export class Stream {
       if (stored[at] !== 1) continue;
       const judged = this.#judge(i, at, cosine);
       if (by === 'cosine') return { ...judged, lookup: undefined, alone: true };
+      if (this.#numbers[i] !== this.#numbers[at]) continue;
       if (++seen > NEIGHBOURS) break;
       if (!judged.vetoed) near.push(judged);
     }

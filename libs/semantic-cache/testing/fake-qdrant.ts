@@ -29,6 +29,7 @@ type Body = Record<string, never> & {
   using: string;
   filter?: Filter;
   limit: number;
+  score_threshold?: number;
   offset?: string;
   with_vector: boolean | string[];
   order_by?: { key: string };
@@ -128,11 +129,14 @@ export class FakeQdrant {
         return { count: matching.length };
       case 'POST points/query': {
         if (body.query.length !== size) throw new Error('wrong dimension');
-        const scored = matching.map((point) => ({
-          ...shown(point, body.with_vector),
-          version: 1,
-          score: dot(body.query, point.vector[body.using] ?? []),
-        }));
+        const least = body.score_threshold ?? -Infinity;
+        const scored = matching
+          .map((point) => ({
+            ...shown(point, body.with_vector),
+            version: 1,
+            score: dot(body.query, point.vector[body.using] ?? []),
+          }))
+          .filter(({ score }) => score >= least);
         return { points: scored.sort((p, q) => q.score - p.score).slice(0, body.limit) };
       }
       case 'POST points/scroll': {

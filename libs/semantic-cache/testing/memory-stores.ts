@@ -77,6 +77,7 @@ export class MemoryVectorStore extends VectorStore {
         similarity: dot(p.message, query.message),
         context: contextOf(p.context, query.context),
       }))
+      .filter(({ similarity }) => similarity >= query.least)
       .sort((a, b) => b.similarity - a.similarity)
       .slice(0, query.limit);
   }

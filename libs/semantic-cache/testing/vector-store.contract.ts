@@ -34,6 +34,7 @@ export function queryOf(changes: Partial<VectorQuery> = {}): VectorQuery {
     fingerprint: 'f',
     message: at(0),
     now: NOW,
+    least: -1,
     limit: 8,
     timeoutMs: 5000,
     ...changes,
@@ -78,6 +79,15 @@ export function describeVectorStore(name: string, make: () => Promise<VectorStor
       expect(second?.text).toBe('far');
       expect(others).toEqual([]);
       expect(await texts({ limit: 1 })).toEqual(['near']);
+    });
+
+    it('finds nothing that is less alike than was asked for', async () => {
+      await store.upsert([
+        pointOf({ message: at(40), text: 'far' }),
+        pointOf({ message: at(10), text: 'near' }),
+      ]);
+      expect(await texts({ least: Math.cos(Math.PI / 6) })).toEqual(['near']);
+      expect(await texts({ least: 0.99 })).toEqual([]);
     });
 
     it('finds nothing of another scope or fingerprint, however alike', async () => {

@@ -1,3 +1,4 @@
+import { numbersOf } from './numbers.js';
 import { FILLERS, FUNCTION_WORDS, joinIds, plainText, stemOf, tokensOf } from './words.js';
 
 /** What one text says, as far as the decision reads it. */
@@ -26,28 +27,6 @@ export interface Reading {
   readonly vocabulary: ReadonlySet<string>;
 }
 
-const NUMBER_WORDS: ReadonlyMap<string, string> = new Map(
-  'two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'
-    .split(' ')
-    .map((word, i): [string, string] => [word, String(i + 2)])
-    .concat([
-      ['twenty', '20'],
-      ['thirty', '30'],
-      ['forty', '40'],
-      ['fifty', '50'],
-      ['sixty', '60'],
-      ['seventy', '70'],
-      ['eighty', '80'],
-      ['ninety', '90'],
-      ['hundred', '100'],
-      ['thousand', '1000'],
-      ['million', '1000000'],
-      ['billion', '1000000000'],
-      ['twice', '2'],
-      ['half', '0.5'],
-      ['dozen', '12'],
-    ]),
-);
 export const NEGATIONS: ReadonlySet<string> = new Set(
   'not no never without none neither nor nobody nothing nowhere except unless excluding hardly lack'.split(
     ' ',
@@ -143,7 +122,6 @@ export function read(text: string): Reading {
   const stems = tokens.map(stemOf);
   const content: string[] = [];
   const bare: string[] = [];
-  const numbers = new Set<string>();
   const language = languageOf(plain, tokens);
   const foreign = FOREIGN_NEGATIONS.get(language);
   let negations = 0;
@@ -154,9 +132,6 @@ export function read(text: string): Reading {
       if (!FUNCTION_WORDS.has(token) && !NEGATIONS.has(token)) content.push(stem);
     }
     if (NEGATIONS.has(token) || foreign?.has(token) === true) negations++;
-    const spelled = NUMBER_WORDS.get(token);
-    if (spelled !== undefined) numbers.add(spelled);
-    else if (/\p{N}/u.test(token)) numbers.add(numeral(token));
   });
   return {
     text,
@@ -164,7 +139,7 @@ export function read(text: string): Reading {
     stems,
     content,
     bare: withoutManners(bare.join(' ')),
-    numbers,
+    numbers: numbersOf(tokens),
     symbols: (plain.match(SYMBOL) ?? []).join(''),
     currencies: new Set(plain.match(/\p{Sc}/gu)),
     entities: entitiesOf(joinIds(plain)),
@@ -192,12 +167,6 @@ function withoutManners(bare: string): string {
     .replace(/ (?:in advance|for me|if you can|if possible)$/, '')
     .replace(/^(?:what is|what are) /, 'what is ')
     .replace(/^how (?:(?:do|does|can|could|would) (?:i|we|you|one)|to) /, 'how to ');
-}
-
-/** `$5,000` and `5000` are one number; the unit sticks to it when it is written to it. */
-function numeral(token: string): string {
-  const bare = token.replace(/^\p{Sc}/u, '').replace(/,(?=\p{N}{3})/gu, '');
-  return /^\p{N}+\.0+$/u.test(bare) ? bare.replace(/\.0+$/, '') : bare;
 }
 
 /** Words that are capitalised for another reason than being a name. */

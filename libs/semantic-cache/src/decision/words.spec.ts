@@ -7,6 +7,8 @@ describe('tokensOf', () => {
   it.each<[string, string[]]>([
     ["What's up?", ['what', 'is', 'up']],
     ["I can't, won\u2019t", ['i', 'can', 'not', 'will', 'not']],
+    ['I cannot', ['i', 'can', 'not']],
+    ['the pros of a five-minute call', ['the', 'pros', 'of', 'a', 'five', 'minute', 'call']],
     ['order WT-44219', ['order', 'wt44219']],
     ['a 401(k) plan', ['a', '401k', 'plan']],
     ['$5,000 at 3.5%', ['$5,000', 'at', '3.5%']],

@@ -17,8 +17,12 @@ const CONTRACTIONS: readonly (readonly [RegExp, string])[] = [
   [/'s\b/g, ''],
 ];
 
+/** ASCII without the backtick: nothing of what {@link plainText} looks for. */
+const PLAIN = /^[\t\n\r -_a-~]*$/;
+
 /** Curly quotes, exotic spaces, compatibility forms: what differs only in typing is one text. */
 export function plainText(text: string): string {
+  if (PLAIN.test(text)) return text;
   return (
     text
       .normalize('NFKC')
@@ -38,14 +42,24 @@ const SPELLED_ID = /\b(\p{L}{1,6})-(\p{N}+\p{L}?)\b/gu;
 
 /** `WT-44219` as one word. */
 export function joinIds(text: string): string {
+  if (!text.includes('-')) return text;
   return text.replace(SPELLED_ID, '$1$2');
 }
 
-/** The tokens of a text, in order. */
-export function tokensOf(text: string): string[] {
+let last: { readonly text: string; readonly tokens: readonly string[] } = { text: '', tokens: [] };
+
+/** The tokens of a text, in order. A question is asked for them three times in a row: its fingerprint, its vector, its reading. */
+export function tokensOf(text: string): readonly string[] {
+  if (last.text !== text) last = { text, tokens: tokenise(text) };
+  return last.tokens;
+}
+
+function tokenise(text: string): readonly string[] {
   let lower = joinIds(plainText(text)).toLowerCase();
-  for (const [pattern, spelled] of CONTRACTIONS) lower = lower.replace(pattern, spelled);
-  lower = lower.replace(/(\p{N})\((\p{L})\)/gu, '$1$2');
+  if (lower.includes("'") || lower.includes('cannot')) {
+    for (const [pattern, spelled] of CONTRACTIONS) lower = lower.replace(pattern, spelled);
+  }
+  if (lower.includes('(')) lower = lower.replace(/(\p{N})\((\p{L})\)/gu, '$1$2');
   return lower.match(TOKEN) ?? [];
 }
 

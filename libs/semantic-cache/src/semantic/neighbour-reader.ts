@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { AnswerFacts, compareFacts } from '../control/answer-comparison.js';
 import { AUDIBLE, corroborate, HOPELESS } from '../decision/corroboration.js';
 import { judge } from '../decision/decision.js';
-import type { CosineKind } from '../decision/pair-verifier.js';
+import { LEAST_COSINE, type CosineKind } from '../decision/pair-verifier.js';
 import { answerFromText, type CachedAnswer } from '../exact/cached-answer.js';
 import type { ValueCodec } from '../exact/value-codec.js';
 import type { VectorMatch } from '../stores/vector-store.js';
@@ -42,8 +42,6 @@ interface Neighbour {
 
 /** A store that finds texts more alike than this does not know what a cosine is. */
 const MOST_ALIKE = 1.001;
-/** Below this similarity nothing is worth reading. */
-const WORTH_READING = 0.3;
 /** A refused near match is worth telling about only when it was near. */
 const WORTH_TELLING = 0.6;
 /** The beginning tells answers apart. */
@@ -67,7 +65,7 @@ export class NeighbourReader {
     const told = new Set<string>();
     const neighbours: Neighbour[] = [];
     for (const match of matches) {
-      if (!(match.similarity >= WORTH_READING)) continue;
+      if (!(match.similarity >= LEAST_COSINE[kind])) continue;
       if (match.similarity > MOST_ALIKE) {
         this.parts.onFault(new RangeError(`a cosine of ${match.similarity}`));
         continue;
@@ -78,8 +76,13 @@ export class NeighbourReader {
       const { vetoes, score, verbatim } = judge(question.text, text, match.similarity, kind);
       const reasons: string[] = [...vetoes];
       if (match.context < gate) reasons.push('context');
-      if (reasons.length === 0) neighbours.push({ match, score, verbatim });
-      else if (match.similarity >= WORTH_TELLING) reasons.forEach((reason) => told.add(reason));
+      if (reasons.length === 0) {
+        neighbours.push({ match, score, verbatim });
+        // Served whatever the others say.
+        if (verbatim) break;
+      } else if (match.similarity >= WORTH_TELLING) {
+        reasons.forEach((reason) => told.add(reason));
+      }
     }
     neighbours.sort((p, q) => q.score - p.score);
     return { candidate: await this.#chosen(neighbours), vetoes: [...told] };

@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import { textOf, type ChatCall, type Part } from '@sluice/kernel';
 import { canonicalJson, canonicalObject } from '../exact/canonical-json.js';
+import { numberOf, numbersOf } from '../decision/numbers.js';
+import { tokensOf } from '../decision/words.js';
 import { IRRELEVANT_FIELDS } from '../exact/request-key.js';
 
 /** What the semantic tier compares by meaning, and what must be equal beside it. */
@@ -11,6 +13,8 @@ export interface Question {
   readonly context: string;
   readonly scope: string;
   readonly fingerprint: string;
+  /** A digest of everything but the numbers in the text; absent where it has none. */
+  readonly frame?: number;
   /** Key of the exact entry: its readable part serves clearing, its digest names the point. */
   readonly key: string;
 }
@@ -34,36 +38,59 @@ export function questionOf(call: ChatCall, scope: string, key: string, version: 
   const said = prompt.messages.filter((m) => m.role === 'user').map((m) => textOf(m.parts));
   const text = said.pop() ?? '';
   const before = prompt.messages.findLast((m) => m.role === 'assistant');
+  const fingerprint = hash(
+    'sha256',
+    JSON.stringify([
+      version,
+      call.dialect,
+      call.model,
+      call.unsupported,
+      call.cache.namespace ?? '',
+      canonicalJson(call.forwardHeaders),
+      prompt.messages
+        .filter((m) => m.role === 'system' || m.role === 'developer')
+        .map((m) => textOf(m.parts)),
+      // Pictures, files, tool calls and their results, wherever they stand.
+      canonicalJson(
+        prompt.messages.map((m) => m.parts.filter(notText)).filter((p) => p.length > 0),
+      ),
+      prompt.messages.flatMap((m) => (m.name === undefined ? [] : [[m.role, m.name]])),
+      // "Explain that" is about what was answered, which two conversations of the same questions need not share.
+      before !== undefined && pointsBack(text) ? textOf(before.parts) : null,
+      prompt.temperature === undefined ? null : Math.round(prompt.temperature * 5),
+      canonicalObject(call.body, COMPARED_ELSEWHERE),
+    ]),
+    'hex',
+  ).slice(0, 32);
   return {
     text,
     context: said.slice(-CONTEXT_TURNS).join('\n').slice(-CONTEXT_CHARS),
     scope,
     key,
-    fingerprint: hash(
-      'sha256',
-      JSON.stringify([
-        version,
-        call.dialect,
-        call.model,
-        call.unsupported,
-        call.cache.namespace ?? '',
-        canonicalJson(call.forwardHeaders),
-        prompt.messages
-          .filter((m) => m.role === 'system' || m.role === 'developer')
-          .map((m) => textOf(m.parts)),
-        // Pictures, files, tool calls and their results, wherever they stand.
-        canonicalJson(
-          prompt.messages.map((m) => m.parts.filter(notText)).filter((p) => p.length > 0),
-        ),
-        prompt.messages.flatMap((m) => (m.name === undefined ? [] : [[m.role, m.name]])),
-        // "Explain that" is about what was answered, which two conversations of the same questions need not share.
-        before !== undefined && pointsBack(text) ? textOf(before.parts) : null,
-        prompt.temperature === undefined ? null : Math.round(prompt.temperature * 5),
-        canonicalObject(call.body, COMPARED_ELSEWHERE),
-      ]),
-      'hex',
-    ).slice(0, 32),
+    ...withNumbers(`${scope}/${fingerprint}`, fingerprint, tokensOf(text)),
   };
+}
+
+/**
+ * Numbers are a part of what must be equal: a template that is asked with another number each time would fill every search with
+ * neighbours that a guard refuses when both texts have been read.
+ */
+function withNumbers(
+  scoped: string,
+  fingerprint: string,
+  tokens: readonly string[],
+): Pick<Question, 'fingerprint' | 'frame'> {
+  const numbers = numbersOf(tokens);
+  if (numbers.size === 0) return { fingerprint };
+  const frame = tokens.map((token) => (numberOf(token) === undefined ? token : '#')).join(' ');
+  return {
+    fingerprint: digest(`${fingerprint}\n${[...numbers].sort().join('\n')}`).slice(0, 32),
+    frame: Number.parseInt(digest(`${scoped}\n${frame}`).slice(0, 8), 16),
+  };
+}
+
+function digest(text: string): string {
+  return hash('sha256', text, 'hex');
 }
 
 function notText(part: Part): boolean {

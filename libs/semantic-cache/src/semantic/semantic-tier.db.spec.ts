@@ -127,6 +127,19 @@ describe('the semantic tier', () => {
     expect(vetoes.length).toBeGreaterThan(0);
   });
 
+  it('tells of the same question with other numbers, though it never searches for it', async () => {
+    const { tier } = tierOf({ store: newStore() });
+    await tier.open(cache, embedders);
+    const stays = (nights: number) =>
+      ask(`What do ${nights} nights cost?`, { fingerprint: String(nights), frame: 7 });
+    tier.keep(stays(2), answer('much'));
+    await tier.flush();
+    expect(await tier.lookup(stays(3), 1000)).toEqual({ candidate: undefined, vetoes: ['number'] });
+    expect((await tier.lookup(stays(2), 1000)).candidate).toMatchObject({ verbatim: true });
+    await tier.clear(undefined);
+    expect(await tier.lookup(stays(3), 1000)).toEqual({ candidate: undefined, vetoes: [] });
+  });
+
   it('serves a question that points back only within a like conversation', async () => {
     const { tier } = tierOf({ store: newStore() });
     await tier.open(cache, embedders);

@@ -1,12 +1,14 @@
 import type { CacheConfig, EmbedderConfig } from '@sluice/config';
 import type { Clock } from '@sluice/kernel';
 import type { Logger } from '@sluice/observability';
+import { LEAST_COSINE } from '../decision/pair-verifier.js';
 import type { Embedder } from '../embedders/embedder.js';
 import { selfTest } from '../embedders/self-test.js';
 import { answerToText, type CachedAnswer } from '../exact/cached-answer.js';
 import type { ValueCodec } from '../exact/value-codec.js';
 import type { VectorMatch, VectorPoint, VectorStore } from '../stores/vector-store.js';
 import { NeighbourReader, type SemanticFinding } from './neighbour-reader.js';
+import { NumberTwins } from './number-twins.js';
 import { pointId, type Question } from './question.js';
 
 export type { Candidate } from './neighbour-reader.js';
@@ -49,6 +51,7 @@ export class SemanticTier {
   #openedAt = -Infinity;
   #restUntil = -Infinity;
   readonly #reader: NeighbourReader;
+  readonly #twins = new NumberTwins();
   #pending: { question: Question; answer: CachedAnswer }[] = [];
   /** Of questions that were looked up: storing their answers need not embed them again. */
   readonly #vectors = new WeakMap<Question, QuestionVectors>();
@@ -101,24 +104,9 @@ export class SemanticTier {
 
   /** Never throws: a fault is a miss within `timeoutMs`. */
   async lookup(question: Question, timeoutMs: number): Promise<SemanticFinding> {
-    const embedder = this.#embedder;
-    if (this.#status.state !== 'open' || embedder === undefined) return NOTHING;
-    if (!this.parts.store.mayHold(question.scope, question.fingerprint)) return NOTHING;
-    const started = performance.now();
-    if (started < this.#restUntil) return NOTHING;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    });
-    try {
-      return await Promise.race([this.#find(embedder, question, started, timeoutMs), late]);
-    } catch (error) {
-      this.#restUntil = performance.now() + 1000;
-      this.parts.onFault(error);
-      return NOTHING;
-    } finally {
-      clearTimeout(timer);
-    }
+    const found = await this.#look(question, timeoutMs);
+    if (!this.#twins.has(question)) return found;
+    return { candidate: found.candidate, vetoes: [...found.vetoes, 'number'] };
   }
 
   /** Queues an answer; true when the caller has to arrange for {@link flush}. */
@@ -126,6 +114,7 @@ export class SemanticTier {
     if (this.#status.state !== 'open' || this.#pending.length >= MAX_PENDING) return false;
     const { wire: _ofOneWording, ...rest } = answer;
     this.#pending.push({ question, answer: rest });
+    this.#twins.note(question);
     return this.#pending.length === 1;
   }
 
@@ -148,14 +137,15 @@ export class SemanticTier {
   async evict(question: Question, id: string): Promise<number> {
     const ids = new Set([id]);
     if (this.#embedder !== undefined) {
-      const near = await this.#search(this.#embedder, question, 64, 5000);
-      for (const match of near) if (match.similarity >= NEIGHBOURHOOD) ids.add(match.id);
+      const near = await this.#search(this.#embedder, question, 64, NEIGHBOURHOOD, 5000);
+      for (const { id: neighbour } of near) ids.add(neighbour);
     }
     await this.parts.store.remove([...ids]);
     return ids.size;
   }
 
   clear(pattern: string | undefined): Promise<number> {
+    this.#twins.clear();
     return this.parts.store.clear(pattern);
   }
 
@@ -196,6 +186,7 @@ export class SemanticTier {
     embedder: Embedder,
     question: Question,
     limit: number,
+    least: number,
     timeoutMs: number,
   ): Promise<VectorMatch[]> {
     const texts = question.context === '' ? [question.text] : [question.text, question.context];
@@ -210,6 +201,7 @@ export class SemanticTier {
       ...(context === undefined ? {} : { context }),
       now: this.parts.clock.now(),
       limit,
+      least,
       timeoutMs: Math.max(1, timeoutMs - (performance.now() - started)),
     });
   }
@@ -229,6 +221,27 @@ export class SemanticTier {
     }
   }
 
+  async #look(question: Question, timeoutMs: number): Promise<SemanticFinding> {
+    const embedder = this.#embedder;
+    if (this.#status.state !== 'open' || embedder === undefined) return NOTHING;
+    if (!this.parts.store.mayHold(question.scope, question.fingerprint)) return NOTHING;
+    const started = performance.now();
+    if (started < this.#restUntil) return NOTHING;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    });
+    try {
+      return await Promise.race([this.#find(embedder, question, started, timeoutMs), late]);
+    } catch (error) {
+      this.#restUntil = performance.now() + 1000;
+      this.parts.onFault(error);
+      return NOTHING;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   #vectorsOf(embedder: Embedder, question: Question): QuestionVectors | undefined {
     const known = this.#vectors.get(question);
     return known?.embedder === embedder ? known : undefined;
@@ -241,7 +254,8 @@ export class SemanticTier {
     timeoutMs: number,
   ): Promise<SemanticFinding> {
     const left = timeoutMs - (performance.now() - started);
-    const matches = await this.#search(embedder, question, NEIGHBOURS, left);
+    const least = LEAST_COSINE[embedder.kind];
+    const matches = await this.#search(embedder, question, NEIGHBOURS, least, left);
     return this.#reader.read(question, matches, embedder.kind);
   }
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Partition } from './partition.js';
+import { cosine, Partition } from './partition.js';
 
 const DIMENSION = 16;
 let seed = 7;
@@ -38,35 +38,55 @@ function found(): number {
 describe('a partition of the index', () => {
   it('finds what is left, and nothing that is gone, after very many have come and gone', () => {
     // usearch's own removal stops taking new vectors after some thousand, and then hangs.
-    for (let row = 1; row <= 15_000; row++) {
+    for (let row = 1; row <= 20_000; row++) {
       put(row);
-      if (row > 1000) drop(row - 1000);
+      if (row > 3000) drop(row - 3000);
       if (partition.isWorn) while (!renew(500));
     }
-    expect(partition.size).toBe(1000);
+    expect(partition.size).toBe(3000);
     expect(found()).toBeGreaterThan(0.95);
     const seen = new Set([...rows.values()].flatMap((v) => partition.search(v, 8)));
     expect([...seen].filter((row) => !rows.has(row))).toEqual([]);
   });
 
+  it('compares every vector while they are few: nothing is missed, whatever came and went', () => {
+    for (let row = 1; row <= 1500; row++) put(row);
+    for (let row = 2; row <= 1500; row += 3) drop(row);
+    for (let row = 1; row <= 300; row += 3) put(row);
+    expect(partition.size).toBe(rows.size);
+    expect(found()).toBe(1);
+  });
+
+  it.each([100, 3000])('gives what is alike enough of %d, and nothing else', (many) => {
+    for (let row = 1; row <= many; row++) put(row);
+    const asked = vector();
+    const alike = (row: number): number => cosine(asked, rows.get(row) ?? asked);
+    const given = partition.search(asked, many, 0.5);
+    expect(given.length).toBeLessThan(many / 4);
+    for (const row of given) expect(alike(row)).toBeGreaterThan(0.4);
+    if (many > 1000) return;
+    const missed = [...rows.keys()].filter((row) => alike(row) >= 0.5 && !given.includes(row));
+    expect(missed).toEqual([]);
+  });
+
   it('looks further when what is nearest is gone', () => {
-    for (let row = 1; row <= 1000; row++) put(row);
+    for (let row = 1; row <= 3000; row++) put(row);
     const hot = vector();
     const near = () => hot.map((x) => x + (random() - 0.5) / 50);
     for (let time = 0; time < 60; time++) put(500, near());
-    expect(partition.size).toBe(1000);
+    expect(partition.size).toBe(3000);
     expect(partition.search(hot, 8)[0]).toBe(500);
     expect(partition.search(hot, 8)).toHaveLength(8);
   });
 
   it('answers while it is renewed, and takes over what comes and goes meanwhile', () => {
-    for (let row = 1; row <= 2000; row++) put(row);
-    for (let row = 1; row <= 1200; row++) drop(row);
+    for (let row = 1; row <= 4000; row++) put(row);
+    for (let row = 1; row <= 2200; row++) drop(row);
     expect(partition.isWorn).toBe(true);
     expect(renew(100)).toBe(false);
-    for (let row = 1200; row < 1300; row++) put(row);
-    for (let row = 1300; row < 1400; row++) drop(row);
-    put(1500);
+    for (let row = 2200; row < 2300; row++) put(row);
+    for (let row = 2300; row < 2400; row++) drop(row);
+    put(2500);
     expect(found()).toBeGreaterThan(0.95);
     while (!renew(100));
     expect(partition.isWorn).toBe(false);
@@ -75,17 +95,21 @@ describe('a partition of the index', () => {
   });
 
   it('leaves out what cannot be read any more', () => {
-    for (let row = 1; row <= 1000; row++) put(row);
+    for (let row = 1; row <= 3000; row++) put(row);
     for (let row = 1; row <= 600; row++) drop(row);
     rows.delete(700);
     while (!renew(100));
-    expect(partition.size).toBe(399);
+    expect(partition.size).toBe(2399);
   });
 
   it('gives fewer than were asked for when there are fewer', () => {
-    for (let row = 1; row <= 600; row++) put(row);
-    for (let row = 1; row <= 597; row++) drop(row);
-    expect(partition.search(vector(), 8).toSorted((a, b) => a - b)).toEqual([598, 599, 600]);
+    for (const many of [600, 3000]) {
+      partition = new Partition(DIMENSION);
+      for (let row = 1; row <= many; row++) put(row);
+      for (let row = 1; row <= many - 3; row++) drop(row);
+      const left = [many - 2, many - 1, many];
+      expect(partition.search(vector(), 8).toSorted((a, b) => a - b)).toEqual(left);
+    }
     expect(new Partition(DIMENSION).search(vector(), 8)).toEqual([]);
   });
 });

@@ -1,9 +1,157 @@
-import { Index, MetricKind, ScalarKind } from 'usearch';
+import { exactSearch, Index, MetricKind, ScalarKind } from 'usearch';
 
-/** Below this a plain scan is faster than a graph, exact, and costs no memory beside the vectors. */
-const SCAN_BELOW = 400;
+/**
+ * Up to here every vector is compared (usearch, 8-bit: 0.1 µs each), which is exact and makes an insertion cost nothing; a search in
+ * a graph of as many takes as long, and each insertion as long again.
+ */
+const COMPARE_BELOW = 2048;
 /** Most that is asked of the graph for one search, dead ones among them. */
 const MOST_ASKED = 2048;
+/** How far the cosine of two 8-bit vectors may be from that of the vectors themselves. */
+const SLACK = 0.03;
+
+/**
+ * The vectors of one scope and fingerprint: a list while few, a graph when many.
+ *
+ * Loaded in worker threads, from sources and from the build: imports packages only.
+ */
+export class Partition {
+  readonly #dimension: number;
+  readonly #list: VectorList;
+  #graph: VectorGraph | undefined;
+
+  constructor(dimension: number) {
+    this.#dimension = dimension;
+    this.#list = new VectorList(dimension);
+  }
+
+  get size(): number {
+    return this.#graph?.size ?? this.#list.size;
+  }
+
+  /** There is more in the graph that is gone than that is not. */
+  get isWorn(): boolean {
+    return this.#graph?.isWorn ?? false;
+  }
+
+  /** A known row is replaced. */
+  add(row: number, vector: Float32Array): void {
+    this.remove(row);
+    if (this.#graph !== undefined) {
+      this.#graph.add(row, vector);
+      return;
+    }
+    this.#list.add(row, vector);
+    if (this.#list.size <= COMPARE_BELOW) return;
+    const graph = new VectorGraph(this.#dimension);
+    this.#list.moveTo(graph);
+    this.#graph = graph;
+  }
+
+  remove(row: number): void {
+    if (this.#graph === undefined) this.#list.remove(row);
+    else this.#graph.remove(row);
+  }
+
+  /**
+   * Rows, nearest first as far as the 8-bit vectors tell.
+   * @param least cosine; some that are a little less alike are given, too
+   */
+  search(vector: Float32Array, limit: number, least = -Infinity): number[] {
+    const from = this.#graph ?? this.#list;
+    return from.search(vector, limit, least - SLACK);
+  }
+
+  /**
+   * Goes on with a new graph without what is gone; begins one if there is none.
+   * @param vectorOf reads a row's vector; undefined leaves it out
+   * @returns whether it is done
+   */
+  renew(most: number, vectorOf: (row: number) => Float32Array | undefined): boolean {
+    return this.#graph?.renew(most, vectorOf) ?? true;
+  }
+}
+
+/** 8-bit vectors, one after the other. */
+class VectorList {
+  readonly #rows: number[] = [];
+  readonly #dimension: number;
+  #vectors = new Int8Array();
+
+  constructor(dimension: number) {
+    this.#dimension = dimension;
+  }
+
+  get size(): number {
+    return this.#rows.length;
+  }
+
+  add(row: number, vector: Float32Array): void {
+    const at = this.size * this.#dimension;
+    if (at === this.#vectors.length) {
+      const grown = new Int8Array(Math.max(1, this.size * 2) * this.#dimension);
+      grown.set(this.#vectors);
+      this.#vectors = grown;
+    }
+    this.#vectors.set(toBytes(vector), at);
+    this.#rows.push(row);
+  }
+
+  /** The last one takes its place. */
+  remove(row: number): void {
+    const at = this.#rows.indexOf(row);
+    if (at < 0) return;
+    const dimension = this.#dimension;
+    const from = (this.size - 1) * dimension;
+    this.#vectors.copyWithin(at * dimension, from, from + dimension);
+    this.#rows[at] = this.#rows.at(-1) ?? row;
+    this.#rows.pop();
+  }
+
+  search(vector: Float32Array, limit: number, least: number): number[] {
+    const { size } = this;
+    if (size === 0) return [];
+    const dimension = this.#dimension;
+    const { keys, distances } = exactSearch(
+      this.#vectors.subarray(0, size * dimension),
+      toBytes(vector),
+      dimension,
+      Math.min(limit, size),
+      MetricKind.Cos,
+      1,
+    );
+    const found: number[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      if (1 - (distances[i] ?? 0) >= least) found.push(this.#rows[Number(keys[i])] ?? -1);
+    }
+    return found;
+  }
+
+  /** Empties itself. */
+  moveTo(graph: VectorGraph): void {
+    this.#rows.forEach((row, i) => {
+      const at = i * this.#dimension;
+      graph.add(row, unit(Float32Array.from(this.#vectors.subarray(at, at + this.#dimension))));
+    });
+    this.#rows.length = 0;
+    this.#vectors = new Int8Array();
+  }
+}
+
+/** Its direction in 8 bits: as long as they can tell, which makes the rounding least. */
+function toBytes(vector: Float32Array): Int8Array {
+  let most = 0;
+  for (const x of vector) most = Math.max(most, Math.abs(x));
+  const scale = most === 0 ? 0 : 127 / most;
+  const bytes = new Int8Array(vector.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Math.round((vector[i] ?? 0) * scale);
+  return bytes;
+}
+
+function unit(vector: Float32Array): Float32Array {
+  const length = Math.sqrt(cosine(vector, vector));
+  return length === 0 ? vector : vector.map((x) => x / length);
+}
 
 interface Renewal {
   readonly graph: Index;
@@ -14,83 +162,70 @@ interface Renewal {
 }
 
 /**
- * The vectors of one scope and fingerprint: a list while few, a graph (usearch, 8-bit) when many.
+ * A graph of 8-bit vectors.
  *
  * Nothing is ever removed from a graph: after some thousand removals usearch 2.25 adds no more, and then does not return.
  * What is gone stays in it, under a key that stands for no row, until there is more of it than of what is left; then
  * a new graph is made, in slices, while the old one answers.
- *
- * Loaded in worker threads, from sources and from the build: imports packages only.
  */
-export class Partition {
-  readonly #dimension: number;
-  readonly #few = new Map<number, Float32Array>();
+class VectorGraph {
   /** Rows in the graph by their keys, and the other way round. A row's number may come again, a key never. */
   readonly #rowOf = new Map<number, number>();
   readonly #keyOf = new Map<number, number>();
-  #graph: Index | undefined;
+  readonly #dimension: number;
+  #graph: Index;
   #nextKey = 0;
   #added = 0;
   #renewal: Renewal | undefined;
 
   constructor(dimension: number) {
     this.#dimension = dimension;
+    this.#graph = this.#empty();
   }
 
   get size(): number {
-    return this.#few.size + this.#keyOf.size;
+    return this.#keyOf.size;
   }
 
-  /** There is more in the graph that is gone than that is not. */
   get isWorn(): boolean {
-    return this.#added - this.#keyOf.size > Math.max(SCAN_BELOW, this.#keyOf.size);
+    return this.#added - this.size > Math.max(COMPARE_BELOW, this.size);
   }
 
-  /** A known row is replaced. */
   add(row: number, vector: Float32Array): void {
-    this.remove(row);
-    if (this.#graph !== undefined) {
-      this.#put(row, vector);
-      return;
-    }
-    this.#few.set(row, vector);
-    if (this.#few.size <= SCAN_BELOW) return;
-    this.#graph = this.#emptyGraph();
-    for (const [member, its] of this.#few) this.#put(member, its);
-    this.#few.clear();
+    const key = this.#nextKey++;
+    this.#graph.add(BigInt(key), vector, 1);
+    this.#added++;
+    if (this.#renewal !== undefined) this.#renewed(this.#renewal, key, vector);
+    this.#keyOf.set(row, key);
+    this.#rowOf.set(key, row);
   }
 
   remove(row: number): void {
-    this.#few.delete(row);
     const key = this.#keyOf.get(row);
     if (key === undefined) return;
     this.#keyOf.delete(row);
     this.#rowOf.delete(key);
   }
 
-  /** Rows, nearest first as far as the 8-bit vectors tell. */
-  search(vector: Float32Array, limit: number): number[] {
-    const graph = this.#graph;
-    if (graph === undefined) return this.#scan(vector, limit);
+  search(vector: Float32Array, limit: number, least: number): number[] {
     for (let ask = limit * 3; ; ask *= 4) {
       const rows: number[] = [];
-      for (const key of graph.search(vector, Math.min(ask, this.#added), 1).keys) {
-        const row = this.#rowOf.get(Number(key));
-        if (row !== undefined) rows.push(row);
+      const { keys, distances } = this.#graph.search(vector, Math.min(ask, this.#added), 1);
+      let isFar = false;
+      for (let i = 0; i < keys.length && !isFar; i++) {
+        const row = this.#rowOf.get(Number(keys[i]));
+        isFar = 1 - (distances[i] ?? 0) < least;
+        if (row !== undefined && !isFar) rows.push(row);
       }
       // A question that was stored anew time and again has its dead ones nearest to it.
-      const all = ask >= this.#added || ask >= MOST_ASKED || rows.length >= this.#keyOf.size;
-      if (rows.length >= limit || all) return rows.slice(0, limit);
+      const all = ask >= this.#added || ask >= MOST_ASKED || rows.length >= this.size;
+      if (rows.length >= limit || isFar || all) return rows.slice(0, limit);
     }
   }
 
-  /**
-   * Goes on with a new graph without what is gone; begins one if there is none.
-   * @param vectorOf reads a row's vector; undefined leaves it out
-   * @returns whether it is done
-   */
+  /** See {@link Partition.renew}. */
   renew(most: number, vectorOf: (row: number) => Float32Array | undefined): boolean {
-    this.#renewal ??= { graph: this.#emptyGraph(), rest: [...this.#keyOf], at: 0, added: 0 };
+    this.#renewal ??= { graph: this.#empty(), rest: [...this.#keyOf], at: 0, added: 0 };
     const renewal = this.#renewal;
     for (const [row, key] of renewal.rest.slice(renewal.at, renewal.at + most)) {
       renewal.at++;
@@ -107,29 +242,12 @@ export class Partition {
     return true;
   }
 
-  #scan(vector: Float32Array, limit: number): number[] {
-    return [...this.#few]
-      .map(([row, other]) => ({ row, score: cosine(vector, other) }))
-      .sort((p, q) => q.score - p.score)
-      .slice(0, limit)
-      .map(({ row }) => row);
-  }
-
-  #put(row: number, vector: Float32Array): void {
-    const key = this.#nextKey++;
-    this.#graph?.add(BigInt(key), vector, 1);
-    this.#added++;
-    if (this.#renewal !== undefined) this.#renewed(this.#renewal, key, vector);
-    this.#keyOf.set(row, key);
-    this.#rowOf.set(key, row);
-  }
-
   #renewed(renewal: Renewal, key: number, vector: Float32Array): void {
     renewal.graph.add(BigInt(key), vector, 1);
     renewal.added++;
   }
 
-  #emptyGraph(): Index {
+  #empty(): Index {
     return new Index({
       dimensions: this.#dimension,
       metric: MetricKind.Cos,

@@ -95,6 +95,7 @@ export class QdrantVectorStore extends VectorStore {
           ],
         },
         limit: query.limit,
+        score_threshold: query.least,
         with_payload: true,
         with_vector: ['context'],
       }),

@@ -61,7 +61,7 @@ describe('the index of questions', () => {
   it('becomes a graph when many, and is made again from the rows', async () => {
     const { index, path } = indexAt();
     index.open(SPACE);
-    const points = Array.from({ length: 450 }, (_, i) => pointOf({ message: at(i / 10) }));
+    const points = Array.from({ length: 2100 }, (_, i) => pointOf({ message: at(i / 40) }));
     index.upsert({ points });
     const wanted = queryOf({ message: at(20), limit: 1 });
     const [nearest] = index.search(wanted);
@@ -71,12 +71,12 @@ describe('the index of questions', () => {
     // Known ids are replaced, in the graph too.
     index.upsert({ points: [{ ...points[0]!, message: at(89) }] });
     expect(index.search(queryOf({ message: at(89), limit: 1 }))[0]?.id).toBe(points[0]!.id);
-    expect(index.count()).toBe(449);
+    expect(index.count()).toBe(2099);
     index.close();
 
     const again = indexAt(path, { space: SPACE });
     await again.ready();
-    expect(again.index.count()).toBe(449);
+    expect(again.index.count()).toBe(2099);
     expect(again.index.search(wanted)).toHaveLength(1);
     const filter = new KeyFilter(again.notices[0]?.partitions as Uint32Array<ArrayBuffer>);
     expect([filter.has('s/f'), filter.has('s/g')]).toEqual([true, false]);

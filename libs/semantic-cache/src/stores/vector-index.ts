@@ -82,13 +82,16 @@ export class VectorIndex {
     if (partition === undefined) return [];
     const { cosine } = this.#tools;
     const found: VectorMatch[] = [];
-    for (const row of partition.search(query.message, query.limit)) {
-      const hit = this.#sql('SELECT * FROM questions WHERE row = ? AND expires > ?').get(
-        row,
-        query.now,
-      );
+    for (const row of partition.search(query.message, query.limit, query.least)) {
+      const hit = this.#sql(
+        `SELECT id, key, text, answer, message, context, stored, expires
+         FROM questions WHERE row = ? AND expires > ?`,
+      ).get(row, query.now);
       const message = vectorOf(hit?.message);
       if (hit === undefined || message === undefined) continue;
+      // The index's own distances are of 8-bit vectors.
+      const similarity = cosine(query.message, message);
+      if (similarity < query.least) continue;
       const context = vectorOf(hit.context);
       found.push({
         id: String(hit.id),
@@ -97,8 +100,7 @@ export class VectorIndex {
         storedAt: Number(hit.stored),
         expiresAt: Number(hit.expires),
         key: String(hit.key),
-        // The graph's own distances are of 8-bit vectors.
-        similarity: cosine(query.message, message),
+        similarity,
         context:
           context === undefined || query.context === undefined
             ? Number(context === query.context)

@@ -33,6 +33,8 @@ export interface VectorQuery {
   readonly message: Float32Array;
   readonly context?: Float32Array;
   readonly now: number;
+  /** Cosine below which nothing is wanted. */
+  readonly least: number;
   readonly limit: number;
   readonly timeoutMs: number;
 }

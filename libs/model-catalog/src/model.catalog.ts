@@ -64,7 +64,7 @@ export class ModelCatalog {
   }
 
   /** Tokens of a whole prompt; see {@link PromptCounter.countPrompt}. */
-  countPrompt(prompt: Prompt): Promise<number> {
+  countPrompt(prompt: Prompt): number | Promise<number> {
     return this.prompts.countPrompt(prompt);
   }
 

@@ -24,18 +24,13 @@ interface Pieces {
 /** How many tokens a prompt has, by OpenAI's published rules; media are estimates. */
 @Injectable()
 export class PromptCounter {
-  readonly #counted = new WeakMap<Prompt, Promise<number>>();
-
   constructor(private readonly tokens: TokenCounter) {}
 
-  /** Never rejects. A prompt object is counted once. */
-  countPrompt(prompt: Prompt): Promise<number> {
-    let counted = this.#counted.get(prompt);
-    if (counted === undefined) {
-      counted = this.#count(prompt);
-      this.#counted.set(prompt, counted);
-    }
-    return counted;
+  /** Never rejects; a promise only for long texts. Nothing is kept of a short prompt: whoever asks twice counts twice. */
+  countPrompt(prompt: Prompt): number | Promise<number> {
+    const { texts, fixed } = piecesOf(prompt);
+    const counted = this.tokens.countAll(texts);
+    return typeof counted === 'number' ? fixed + counted : counted.then((tokens) => fixed + tokens);
   }
 
   /** At once: exact for parts that were counted before, estimated for the others. */
@@ -49,11 +44,6 @@ export class PromptCounter {
       exact &&= part.exact;
     }
     return { tokens, exact };
-  }
-
-  async #count(prompt: Prompt): Promise<number> {
-    const { texts, fixed } = piecesOf(prompt);
-    return fixed + (await this.tokens.countAll(texts));
   }
 }
 

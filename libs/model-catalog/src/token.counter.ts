@@ -72,24 +72,28 @@ export class TokenCounter implements OnModuleInit, OnApplicationBootstrap, OnMod
     return this.#worker !== undefined;
   }
 
-  /** The exact count of all texts together, or an estimate should the thread die. Never rejects. */
-  countAll(texts: readonly string[]): Promise<number> {
-    const length = texts.reduce((sum, text) => sum + text.length, 0);
+  /**
+   * The exact count of all texts together, or an estimate should the thread die. Never rejects; a promise only when the
+   * thread must be asked.
+   */
+  countAll(texts: readonly string[]): number | Promise<number> {
+    let length = 0;
+    for (const text of texts) length += text.length;
     let total = 0;
-    const rest: string[] = [];
+    let rest: string[] | undefined;
     for (const text of texts) {
       const tokens = length > LONGEST_INLINE ? undefined : this.#countInline(text);
-      if (tokens === undefined) rest.push(text);
+      if (tokens === undefined) (rest ??= []).push(text);
       else total += tokens;
     }
-    if (rest.length === 0) return Promise.resolve(total);
+    if (rest === undefined) return total;
     return Promise.all(rest.map((text) => this.#countInThread(text))).then((counts) =>
       counts.reduce((sum, count) => sum + count, total),
     );
   }
 
   /** The exact count, or an estimate should the thread die. Never rejects. */
-  count(text: string): Promise<number> {
+  async count(text: string): Promise<number> {
     return this.countAll([text]);
   }
 

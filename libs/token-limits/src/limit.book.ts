@@ -76,7 +76,7 @@ export class LimitBook {
     return [...this.#entries.values()].filter((entry) => entry.of.kind !== 'caller');
   }
 
-  system(): readonly Entry[] {
-    return [...this.#system.values()];
+  system(): Iterable<Entry> {
+    return this.#system.values();
   }
 }

@@ -9,6 +9,7 @@ import { startDepartures } from './departures/dead.departures.js';
 import { DepartureLog, type Departure } from './departures/departure.log.js';
 import { BoundedLedger } from './ledger/bounded.ledger.js';
 import { RedisLedger } from './ledger/redis.ledger.js';
+import { heldOf, lacking, tokensOf } from './ledger/shares.js';
 import type {
   LimitedShare,
   ReserveAnswer,
@@ -16,6 +17,7 @@ import type {
   SpendLedger,
   Standing,
 } from './ledger/spend.ledger.js';
+import { Settlements } from './settlements.js';
 import type { CrossingWatch, EngineAnswer, Reserved } from './spend.answers.js';
 
 /** A hold that nobody renews is swept after this. */
@@ -32,17 +34,8 @@ const FORGET_MS = 3_600_000;
 const FORGET_AFTER_MS = 70 * 86_400_000;
 
 interface Live {
-  readonly ledger: SpendLedger;
-  readonly tokens: number;
+  readonly reserved: Reserved;
   seenAt: number;
-}
-
-interface Settlement {
-  readonly id: string;
-  readonly ledger: SpendLedger;
-  readonly actual: readonly Share[];
-  readonly lost: readonly Share[];
-  readonly departure?: Departure | undefined;
 }
 
 /**
@@ -58,8 +51,7 @@ export class SpendEngine {
   readonly #observers: ((standings: readonly Standing[]) => void)[] = [];
   /** The limit that was last applied to each counter. */
   readonly #limits = new LRUCache<string, number>(bounded(200_000));
-  #unsettled: Settlement[] = [];
-  #settling: Promise<void> | undefined;
+  readonly #settlements: Settlements;
   readonly #timers: NodeJS.Timeout[] = [];
 
   constructor(
@@ -72,6 +64,10 @@ export class SpendEngine {
     private readonly departures: DepartureLog,
   ) {
     this.#keeper = new AllowanceKeeper(bank);
+    this.#settlements = new Settlements(redis, logger, ({ ledger, departure }, standings) => {
+      this.#over(departure);
+      this.#observe(ledger, standings);
+    });
     this.#shared = redis.enabled
       ? new RedisLedger(redis, { banked: true, thresholds: () => this.#crossings.thresholds() })
       : undefined;
@@ -80,7 +76,7 @@ export class SpendEngine {
   /** Tokens held by calls of this process. */
   get tokensHeld(): number {
     let sum = 0;
-    for (const { tokens } of this.#live.values()) sum += tokens;
+    for (const { reserved } of this.#live.values()) sum += tokensOf(reserved.shares);
     return sum;
   }
 
@@ -90,7 +86,7 @@ export class SpendEngine {
 
   /** Settlements that wait for Redis to come back. */
   get unsettled(): number {
-    return this.#unsettled.length;
+    return this.#settlements.waiting;
   }
 
   /** Is told the standings after each step that changed them. */
@@ -134,21 +130,33 @@ export class SpendEngine {
   }
 
   /**
+   * Never waits when the ledger is in process and supplied.
    * @throws Error when the bank cannot be asked and the leased allowances do not suffice
    */
-  async reserve(id: string, shares: readonly LimitedShare[]): Promise<EngineAnswer> {
+  reserve(id: string, shares: readonly LimitedShare[]): EngineAnswer | Promise<EngineAnswer> {
     this.#remember(shares);
     const ledger = this.#serving();
     const reserved = this.#enter({ id, ledger, shares });
+    const first = ledger.reserve(id, shares, LEASE_MS);
+    if (!(first instanceof Promise) && first.kind === 'held')
+      return this.#held(reserved, first.standings);
+    return this.#reserveOrElse(reserved, first);
+  }
+
+  async #reserveOrElse(
+    reserved: Reserved,
+    first: ReserveAnswer | Promise<ReserveAnswer>,
+  ): Promise<EngineAnswer> {
+    const { id, ledger, shares } = reserved;
     try {
-      return await this.#reserveIn(reserved);
+      return await this.#reserveIn(reserved, first);
     } catch (error) {
       if (!(error instanceof RedisUnavailable) || ledger === this.local) {
         this.#over(reserved.departure);
         throw error;
       }
       // It may have been executed all the same: whatever it held is given back when Redis answers again.
-      this.#unsettled.push({ ...reserved, actual: [], lost: [] });
+      this.#settlements.keep({ ...reserved, actual: [], lost: [] });
       return this.#reserveIn(this.#enter({ id: `${id}!`, ledger: this.local, shares }));
     }
   }
@@ -178,22 +186,21 @@ export class SpendEngine {
   }
 
   /** Ends a reservation with what it took. Kept and repeated while Redis is away. */
-  async settle(reserved: Reserved, actual: readonly Share[]): Promise<void> {
-    this.#live.delete(reserved.id);
-    const held = new Map(reserved.shares.map((share) => [share.counter, share.amount]));
-    const lost = actual.map(({ counter, amount }) => ({
+  settle(reserved: Reserved, actual: readonly Share[]): Promise<void> | undefined {
+    const { id, ledger, shares, departure } = reserved;
+    this.#live.delete(id);
+    const lost = actual.map(({ counter, amount }, i) => ({
       counter,
       // A reservation that its ledger has forgotten is inside the allowance that counts as spent.
-      amount: Math.max(0, amount - (held.get(counter) ?? 0)),
+      amount: Math.max(0, amount - heldOf(shares, counter, i)),
     }));
-    const { id, ledger, departure } = reserved;
-    await this.#settle({ id, ledger, actual, lost, departure });
+    return this.#settlements.settle({ id, ledger, actual, lost, departure });
   }
 
   /** Charges what was never reserved. */
-  async charge(id: string, shares: readonly LimitedShare[]): Promise<void> {
+  charge(id: string, shares: readonly LimitedShare[]): Promise<void> | undefined {
     this.#remember(shares);
-    await this.#settle({ id, ledger: this.#serving(), actual: shares, lost: shares });
+    return this.#settlements.settle({ id, ledger: this.#serving(), actual: shares, lost: shares });
   }
 
   /** A sign of life of a running call. */
@@ -257,11 +264,8 @@ export class SpendEngine {
   }
 
   /** Settles what had to wait. */
-  async flush(): Promise<void> {
-    this.#settling ??= this.#flush().finally(() => {
-      this.#settling = undefined;
-    });
-    return this.#settling;
+  flush(): Promise<void> {
+    return this.#settlements.flush();
   }
 
   /** The local ledger while it stands in for Redis. */
@@ -273,10 +277,15 @@ export class SpendEngine {
     return this.#shared !== undefined && this.redis.available ? this.#shared : this.local;
   }
 
-  async #reserveIn(reserved: Reserved): Promise<EngineAnswer> {
+  /** @param first the ledger's answer, when it was asked already */
+  async #reserveIn(
+    reserved: Reserved,
+    first?: ReserveAnswer | Promise<ReserveAnswer>,
+  ): Promise<EngineAnswer> {
     const { id, ledger, shares } = reserved;
     for (let round = 0; ; round++) {
-      const step = ledger.reserve(id, shares, LEASE_MS);
+      const step =
+        round === 0 && first !== undefined ? first : ledger.reserve(id, shares, LEASE_MS);
       const answer = step instanceof Promise ? await step : step;
       if (answer.kind === 'held') return this.#held(reserved, answer.standings);
       if (answer.kind === 'known') throw new Error(`the reservation ${id} was made before`);
@@ -312,18 +321,15 @@ export class SpendEngine {
   readonly #giveBack = async (ids: readonly string[]): Promise<void> => {
     for (const ledger of [this.#shared, this.local]) {
       if (ledger === undefined || ledger.inProcess) continue;
-      await Promise.all(ids.map((id) => this.#settle({ id, ledger, actual: [], lost: [] })));
+      await Promise.all(
+        ids.map(async (id) => this.#settlements.settle({ id, ledger, actual: [], lost: [] })),
+      );
     }
   };
 
   #held(reserved: Reserved, standings: readonly Standing[]): EngineAnswer {
-    const { id, ledger, shares } = reserved;
-    let tokens = 0;
-    for (const { counter, amount } of shares) {
-      if (counter.includes('|tokens|')) tokens = Math.max(tokens, amount);
-    }
-    this.#live.set(id, { ledger, tokens, seenAt: this.clock.monotonic() });
-    this.#observe(ledger, standings);
+    this.#live.set(reserved.id, { reserved, seenAt: this.clock.monotonic() });
+    this.#observe(reserved.ledger, standings);
     return { kind: 'held', reserved, standings };
   }
 
@@ -333,34 +339,18 @@ export class SpendEngine {
     return true;
   }
 
-  async #settle(settlement: Settlement): Promise<void> {
-    const { id, ledger, actual, lost } = settlement;
-    try {
-      const step = ledger.settle(id, actual, lost);
-      const standings = step instanceof Promise ? await step : step;
-      this.#over(settlement.departure);
-      this.#observe(ledger, standings);
-    } catch (error) {
-      if (error instanceof RedisUnavailable) this.#unsettled.push(settlement);
-      // Nobody awaits the end of a call: thrown on, it would end the process.
-      else this.logger.error({ err: error }, 'not settled: what was held will count as spent');
-    }
-  }
-
-  async #flush(): Promise<void> {
-    while (this.#unsettled.length > 0 && this.redis.available) {
-      const batch = this.#unsettled.splice(0, 100);
-      await Promise.all(batch.map((settlement) => this.#settle(settlement)));
-    }
-  }
-
   /** Moves the deadlines of the calls that live. */
   async renew(): Promise<void> {
     const silent = this.clock.monotonic() - SILENCE_MS;
     const ids = new Map<SpendLedger, string[]>();
     for (const [id, live] of this.#live) {
       if (live.seenAt < silent) this.#live.delete(id);
-      else ids.set(live.ledger, [...(ids.get(live.ledger) ?? []), id]);
+      else {
+        const { ledger } = live.reserved;
+        const mine = ids.get(ledger);
+        if (mine === undefined) ids.set(ledger, [id]);
+        else mine.push(id);
+      }
     }
     for (const [ledger, mine] of ids) await ledger.extend(mine, LEASE_MS);
   }
@@ -384,14 +374,10 @@ export class SpendEngine {
   }
 
   #remember(shares: readonly LimitedShare[]): void {
-    for (const { counter, limit } of shares) this.#limits.set(counter, limit);
+    for (const { counter, limit } of shares) {
+      if (this.#limits.get(counter) !== limit) this.#limits.set(counter, limit);
+    }
   }
 
   readonly #limitOf = (counter: string): number => this.#limits.get(counter) ?? 0;
-}
-
-/** The whole shares of the counters that are short: what is left of their allowance others may take. */
-function lacking(shares: readonly LimitedShare[], missing: readonly Share[]): readonly Share[] {
-  const short = new Set(missing.map(({ counter }) => counter));
-  return shares.filter(({ counter }) => short.has(counter));
 }

@@ -87,6 +87,23 @@ describe('the token limits interceptor', () => {
     expect(w.engine.live).toBe(0);
   });
 
+  it('asks the bank for the first call and keeps those after it waiting for nothing', async () => {
+    const bank = new MemoryBank();
+    const w = spendWorld({ policies: POLICIES, bank });
+    const covered: unknown[] = [];
+    for (let nth = 1; nth <= 3; nth += 1) {
+      const reply = await w.limits.around(callOf(10, { maxTokens: 20 }), async (call) => {
+        const step = call.hold.cover(small);
+        covered.push(step);
+        await step;
+        return answered(bill(10, 5, 20));
+      });
+      reply.take();
+    }
+    expect(covered).toEqual([expect.any(Promise), undefined, undefined]);
+    expect(await books(w)).toEqual(charged(45, 60));
+  });
+
   it('says what a call will probably come to: the usual answer, and what earlier attempts have cost', async () => {
     const w = spendWorld({ policies: POLICIES });
     const ask = async (length: number) => {
@@ -435,7 +452,7 @@ describe('calls that others hold out', () => {
       if (!id.includes('.')) return reserve(id, shares);
       // The second try takes longer than the wait.
       await answered;
-      const late = reserve(id, shares);
+      const late = Promise.resolve(reserve(id, shares));
       slow = late;
       return late;
     };
@@ -550,14 +567,14 @@ describe('a stream that writes more than was estimated', () => {
 describe('estimates', () => {
   it('follow the recent answers of a caller and a model', async () => {
     const w = spendWorld({ policies: POLICIES });
-    expect(w.outputs.estimate('small', 'caller:acme/ann')).toBe(1024);
+    expect(w.outputs.forecast('small', 'caller:acme/ann').likely).toBe(1024);
     for (let i = 0; i < 20; i++) await run(w, { took: bill(1, 40, 1) });
-    const learned = w.outputs.estimate('small', 'caller:acme/ann');
+    const learned = w.outputs.forecast('small', 'caller:acme/ann').likely;
     expect(learned).toBeGreaterThanOrEqual(40);
     expect(learned).toBeLessThan(64);
-    expect(w.outputs.estimate('small', 'caller:acme/new')).toBe(learned);
+    expect(w.outputs.forecast('small', 'caller:acme/new').likely).toBe(learned);
     for (let i = 0; i < 600; i++) w.outputs.learn('small', 'caller:acme/ann', 700);
-    expect(w.outputs.estimate('small', 'caller:acme/ann')).toBeGreaterThanOrEqual(700);
+    expect(w.outputs.forecast('small', 'caller:acme/ann').likely).toBeGreaterThanOrEqual(700);
     w.outputs.learn('huge', 'x', 10_000_000);
   });
 

@@ -1,15 +1,30 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigStore } from '@sluice/config';
+import { ConfigStore, type PoliciesConfig } from '@sluice/config';
 import { Clock, type Caller } from '@sluice/kernel';
 import { LimitBook } from './limit.book.js';
 import { limitsOf } from './scopes/limit.catalogue.js';
 import { counterKey } from './scopes/limit.js';
 import { Calendar } from './scopes/period.js';
 
+/** A token limit of a caller in its present period. */
+interface OwnLimit {
+  readonly counter: string;
+  readonly limit: number;
+  readonly endMs: number;
+}
+
+/** Those of one caller, of one configuration and day. */
+interface OwnLimits {
+  readonly policies: PoliciesConfig;
+  readonly day: string;
+  readonly limits: readonly OwnLimit[];
+}
+
 /** The answer headers that tell a caller of its token limits. */
 @Injectable()
 export class TokenHeaders {
   readonly #calendar = new Calendar();
+  readonly #own = new WeakMap<Caller, OwnLimits>();
 
   constructor(
     private readonly config: ConfigStore,
@@ -21,14 +36,10 @@ export class TokenHeaders {
   of(caller: Caller, options: { readonly anthropic: boolean }): Readonly<Record<string, string>> {
     const now = this.clock.now();
     let tightest: { limit: number; left: number; endMs: number } | undefined;
-    for (const limit of limitsOf(this.config.current.policies, { caller })) {
-      if (limit.kind !== 'caller' || limit.unit !== 'tokens') continue;
-      const period = this.#calendar.at(limit.span, now);
-      const entry = this.book.get(counterKey(limit, period.id));
-      const left = Math.max(0, limit.limit - (entry?.spent ?? 0) - (entry?.held ?? 0));
-      if (tightest === undefined || left < tightest.left) {
-        tightest = { limit: limit.limit, left, endMs: period.endMs };
-      }
+    for (const { counter, limit, endMs } of this.#limitsOf(caller, now)) {
+      const entry = this.book.get(counter);
+      const left = Math.max(0, limit - (entry?.spent ?? 0) - (entry?.held ?? 0));
+      if (tightest === undefined || left < tightest.left) tightest = { limit, left, endMs };
     }
     if (tightest === undefined) return {};
     const { limit, left, endMs } = tightest;
@@ -44,6 +55,21 @@ export class TokenHeaders {
         `${new Date(endMs).toISOString().slice(0, 19)}Z`;
     }
     return headers;
+  }
+
+  #limitsOf(caller: Caller, now: number): readonly OwnLimit[] {
+    const { policies } = this.config.current;
+    const day = this.#calendar.at('day', now).id;
+    const known = this.#own.get(caller);
+    if (known?.policies === policies && known.day === day) return known.limits;
+    const limits = limitsOf(policies, { caller })
+      .filter(({ kind, unit }) => kind === 'caller' && unit === 'tokens')
+      .map((limit) => {
+        const { id, endMs } = this.#calendar.at(limit.span, now);
+        return { counter: counterKey(limit, id), limit: limit.limit, endMs };
+      });
+    this.#own.set(caller, { policies, day, limits });
+    return limits;
   }
 }
 

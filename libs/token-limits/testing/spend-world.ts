@@ -97,7 +97,7 @@ export function spendWorld(options: WorldOptions) {
   const gate = new SpendGate(engine, book, emergency, store, clock, counted);
   // A word is a token.
   const counter = {
-    countPrompt: async (prompt: Prompt) => JSON.stringify(prompt.messages).split(' ').length,
+    countPrompt: (prompt: Prompt) => JSON.stringify(prompt.messages).split(' ').length,
   } as unknown as PromptCounter;
   const outputs = new OutputEstimator();
   const needs = new CallNeeds(store, counter, outputs);

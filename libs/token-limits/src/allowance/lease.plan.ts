@@ -4,9 +4,9 @@ import type { LeaseRequest } from './allowance.bank.js';
 export type LimitOf = (counter: string) => number;
 
 interface Use {
-  readonly limit: number;
+  limit: number;
   /** The most that was held at once: what the next second may need again. */
-  readonly held: number;
+  held: number;
 }
 
 /** What a counter has leased in this span of trims and the one before. */
@@ -37,8 +37,8 @@ export class LeasePlan {
   ahead(counter: string, limit: number, need = 0): number {
     const share = Math.ceil(limit * AHEAD_SHARE);
     if (this.lasting) return share;
-    const { now, before } = this.#pace.get(counter) ?? { now: 0, before: 0 };
-    const lately = Math.ceil((now + before) / 4);
+    const pace = this.#pace.get(counter);
+    const lately = pace === undefined ? 0 : Math.ceil((pace.now + pace.before) / 4);
     return Math.min(share + Math.ceil(limit * CALLS_SHARE), Math.max(4 * need, lately));
   }
 
@@ -52,8 +52,12 @@ export class LeasePlan {
     let low = false;
     for (const { counter, spent, held, slack } of standings) {
       const limit = limitOf(counter);
-      const most = Math.max(held, this.#used.get(counter)?.held ?? 0);
-      this.#used.set(counter, { limit, held: most });
+      const use = this.#used.get(counter);
+      if (use === undefined) this.#used.set(counter, { limit, held: Math.max(0, held) });
+      else {
+        use.limit = limit;
+        use.held = Math.max(use.held, held);
+      }
       const ahead = this.ahead(counter, limit);
       if (slack < 0) {
         this.#overdrawn.set(counter, { counter, amount: -slack, limit, forced: true });

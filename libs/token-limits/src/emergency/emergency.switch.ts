@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ConfigStore } from '@sluice/config';
 import { Clock, GatewayError } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
-import type { LimitBook } from '../limit.book.js';
+import type { Entry, LimitBook } from '../limit.book.js';
 import { SpendControlRepository, type SpendControl } from './spend-control.js';
 
 const POLL_MS = 2000;
@@ -36,22 +36,22 @@ export class EmergencySwitch {
   /** @throws GatewayError emergency_shutdown */
   check(book: LimitBook): void {
     if (this.#control.shutDown) throw stopped('An administrator has stopped paid calls.');
-    const counter = this.overspent(book)[0];
-    if (counter !== undefined) {
-      throw stopped('The budget of this gateway is nearly spent; paid calls have been stopped.');
+    for (const entry of book.system()) {
+      if (this.#isOverspent(entry))
+        throw stopped('The budget of this gateway is nearly spent; paid calls have been stopped.');
     }
   }
 
   /** The system's counters that stand above the threshold and were not waived. */
   overspent(book: LimitBook): readonly string[] {
-    const at = this.config.current.policies.emergency.shutdownAt;
-    return book
-      .system()
-      .filter(
-        ({ counter, spent, limit }) =>
-          spent >= limit * at && !this.#control.waived.includes(counter),
-      )
+    return [...book.system()]
+      .filter((entry) => this.#isOverspent(entry))
       .map(({ counter }) => counter);
+  }
+
+  #isOverspent({ counter, spent, limit }: Entry): boolean {
+    const { shutdownAt } = this.config.current.policies.emergency;
+    return spent >= limit * shutdownAt && !this.#control.waived.includes(counter);
   }
 
   get manual(): boolean {

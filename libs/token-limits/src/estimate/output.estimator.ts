@@ -49,6 +49,20 @@ class Outputs {
   }
 }
 
+export interface OutputForecast {
+  /** 19 of 20 recent answers stayed below. */
+  readonly likely: number;
+  /** The mean of recent answers: for guessing a bill, where {@link likely} would always guess too much. */
+  readonly typical: number;
+}
+
+function forecastOf(many: Outputs | undefined, some: Outputs | undefined): OutputForecast {
+  return {
+    likely: many === undefined ? UNKNOWN : many.quantile(0.95),
+    typical: some === undefined ? UNKNOWN : Math.ceil(some.mean),
+  };
+}
+
 /** How long answers tend to be, by model and by caller, from their recent past. Bounded in memory. */
 export class OutputEstimator {
   readonly #models = new LRUCache<string, Outputs>({ max: 2000 });
@@ -65,18 +79,11 @@ export class OutputEstimator {
     }
   }
 
-  /** A length that 19 of 20 recent answers stayed below; a guess while little is known. */
-  estimate(model: string, caller: string): number {
+  /** How long the next answer may become, and how long it usually is; guesses while little is known. */
+  forecast(model: string, caller: string): OutputForecast {
     const own = this.#callers.get(`${caller} ${model}`);
-    if (own !== undefined && own.total >= ENOUGH) return own.quantile(0.95);
+    if (own !== undefined && own.total >= ENOUGH) return forecastOf(own, own);
     const all = this.#models.get(model);
-    if (all !== undefined && all.total >= ENOUGH) return all.quantile(0.95);
-    return UNKNOWN;
-  }
-
-  /** The mean length of recent answers: for guessing a bill, where {@link estimate} would always guess too much. */
-  typical(model: string, caller: string): number {
-    const known = this.#callers.get(`${caller} ${model}`) ?? this.#models.get(model);
-    return known === undefined ? UNKNOWN : Math.ceil(known.mean);
+    return forecastOf(all !== undefined && all.total >= ENOUGH ? all : undefined, own ?? all);
   }
 }

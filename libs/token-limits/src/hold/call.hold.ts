@@ -1,6 +1,6 @@
 import {
   GatewayError,
-  usage,
+  NO_USAGE,
   uuidv7,
   type AttemptFact,
   type ChatCall,
@@ -9,11 +9,12 @@ import {
   type Settlement,
   type SpendHold,
   type Target,
+  type Usage,
 } from '@sluice/kernel';
 import type { Reserved } from '../spend.answers.js';
 import type { SpendEngine } from '../spend.engine.js';
 import { NOTHING, amountOf, type Amounts } from '../scopes/limit.js';
-import type { CallNeeds, Need } from './call.need.js';
+import type { CallNeeds, CountedPrompt, Need } from './call.need.js';
 import type { SpendGate } from './spend.gate.js';
 
 interface Attempt {
@@ -49,27 +50,51 @@ export class CallHold implements SpendHold {
     private readonly rooms: HoldRooms,
   ) {}
 
-  async cover(target: Target): Promise<void> {
-    const { gate, needs, engine } = this.rooms;
+  cover(target: Target): Promise<void> | undefined {
     const previous = this.#current;
-    if (previous !== undefined) {
-      const fact = this.#factOf(previous.target);
-      // The same again, and the first try cost nothing: its reservation serves.
-      const free =
-        fact?.outcome !== undefined && !(fact.costMicroUsd ?? 0) && fact.usage === undefined;
-      if (free && previous.target.model === target.model) return;
-      this.#current = undefined;
-      if (fact !== undefined && fact.outcome === undefined) this.#open.push(previous);
-      else await this.#settleAttempt(previous, amountsOf(fact));
+    return previous === undefined ? this.#reserve(target) : this.#move(previous, target);
+  }
+
+  /** The call goes on from one target to the next. */
+  async #move(previous: Attempt, target: Target): Promise<void> {
+    const fact = this.#factOf(previous.target);
+    // The same again, and the first try cost nothing: its reservation serves.
+    const free =
+      fact?.outcome !== undefined && !(fact.costMicroUsd ?? 0) && fact.usage === undefined;
+    if (free && previous.target.model === target.model) return;
+    this.#current = undefined;
+    if (fact !== undefined && fact.outcome === undefined) this.#open.push(previous);
+    else await this.#settleAttempt(previous, amountsOf(fact));
+    await this.#reserve(target, previous.need.prompt);
+  }
+
+  /** At once, where the prompt is short and the ledger in process and supplied: then nobody waits, not even for a microtask. */
+  #reserve(target: Target, earlier?: CountedPrompt): Promise<void> | undefined {
+    const need = this.rooms.needs.of(this.call, target, earlier);
+    return need instanceof Promise
+      ? need.then((found) => this.#admit(target, found))
+      : this.#admit(target, need);
+  }
+
+  #admit(target: Target, need: Need): Promise<void> | undefined {
+    const admitted = this.rooms.gate.admit({ call: this.call, target, need, id: uuidv7() });
+    if (admitted instanceof Promise) {
+      return admitted.then((reserved) => {
+        this.#begin({ target, need, reserved });
+      });
     }
-    const need = await needs.of(this.call, target);
-    const reserved = await gate.admit({ call: this.call, target, need, id: uuidv7() });
+    this.#begin({ target, need, reserved: admitted });
+    return undefined;
+  }
+
+  #begin(attempt: Attempt): void {
+    const { need, reserved } = attempt;
     if (this.#finished) {
       // The call ended while it waited for room.
-      if (reserved !== undefined) await engine.settle(reserved, []);
+      if (reserved !== undefined) void this.rooms.engine.settle(reserved, []);
       throw new GatewayError('client_closed', 'The call has ended.');
     }
-    this.#current = { target, need, reserved };
+    this.#current = attempt;
     this.#covered = need.amounts.output;
     this.#topUp = 'idle';
     this.call.journal.expected = this.#expected(need);
@@ -77,13 +102,15 @@ export class CallHold implements SpendHold {
 
   sending(target: Target): void {
     if (this.#finished) throw new GatewayError('client_closed', 'The call has ended.');
-    const { engine } = this.rooms;
     // Of two attempts at the same target either may be the one: both count.
-    for (const { target: of, reserved } of [...this.#open, this.#current].filter(defined)) {
-      if (reserved !== undefined && of.model === target.model && of.provider === target.provider) {
-        engine.sending(reserved);
-      }
-    }
+    for (const attempt of this.#open) this.#sendingOf(attempt, target);
+    if (this.#current !== undefined) this.#sendingOf(this.#current, target);
+  }
+
+  #sendingOf({ target: of, reserved }: Attempt, target: Target): void {
+    if (reserved === undefined || of.model !== target.model || of.provider !== target.provider)
+      return;
+    this.rooms.engine.sending(reserved);
   }
 
   progress(outputTokens: number): Progress | Promise<Progress> {
@@ -109,13 +136,14 @@ export class CallHold implements SpendHold {
 
   /** What is known of earlier attempts, what is held for those still open, and the usual for the one that starts. */
   #expected({ amounts, typicalOutput }: Need): ExpectedSpend {
-    const earlier = this.#open.reduce((sum, { need }) => plus(sum, need.amounts), this.#charged);
+    let earlier = this.#charged;
+    for (const { need } of this.#open) earlier = plus(earlier, need.amounts);
     return {
       earlier: {
-        usage: usage({ input: earlier.input, output: earlier.output, estimated: true }),
+        usage: estimated(earlier.input, earlier.output),
         costMicroUsd: earlier.microUsd,
       },
-      usage: usage({ input: amounts.input, output: typicalOutput, estimated: true }),
+      usage: estimated(amounts.input, typicalOutput),
     };
   }
 
@@ -168,14 +196,14 @@ export class CallHold implements SpendHold {
     }
   }
 
-  async #settleAttempt({ need, reserved }: Attempt, amounts: Amounts): Promise<void> {
+  #settleAttempt({ need, reserved }: Attempt, amounts: Amounts): Promise<void> | undefined {
     this.#charged = plus(this.#charged, amounts);
-    if (reserved === undefined) return;
+    if (reserved === undefined) return undefined;
     const actual = reserved.shares.map(({ counter }, i) => {
       const limit = need.limits[i];
       return { counter, amount: limit === undefined ? 0 : amountOf(limit.unit, amounts) };
     });
-    await this.rooms.engine.settle(reserved, actual);
+    return this.rooms.engine.settle(reserved, actual);
   }
 
   /** Something was paid for that nobody had reserved: it is recorded all the same. */
@@ -195,8 +223,8 @@ export class CallHold implements SpendHold {
   }
 }
 
-function defined<T>(value: T | undefined): value is T {
-  return value !== undefined;
+function estimated(input: number, output: number): Usage {
+  return { ...NO_USAGE, input, output, estimated: true };
 }
 
 function totalOf(settlement: Settlement): Amounts {

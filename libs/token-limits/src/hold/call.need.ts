@@ -13,16 +13,24 @@ import { OutputEstimator } from '../estimate/output.estimator.js';
 import { callerScope, limitsOf, modelPolicy } from '../scopes/limit.catalogue.js';
 import type { Amounts, Limit } from '../scopes/limit.js';
 
+export interface CountedPrompt {
+  readonly prompt: Prompt;
+  readonly tokens: number;
+}
+
 /** What one attempt at a target needs. */
 export interface Need {
   readonly limits: readonly Limit[];
   /** The estimate that is reserved. */
   readonly amounts: Amounts;
+  readonly prompt: CountedPrompt;
   /** How long the answer usually is. */
   readonly typicalOutput: number;
   /** More than this the upstream will not write, or the request does not allow; undefined when neither says. */
   readonly mostOutput: number | undefined;
 }
+
+const NO_OUTPUT = { likely: 0, typical: 0 };
 
 /** Counts and estimates a call, and refuses what exceeds the maxima of one request. */
 @Injectable()
@@ -34,14 +42,32 @@ export class CallNeeds {
   ) {}
 
   /**
+   * A promise only when a long prompt must be counted.
+   * @param earlier what an earlier attempt of the call has counted
    * @throws GatewayError context_too_long | invalid_request | forbidden; internal for a model without a price
    * under a money limit, which loading the configuration refuses too
    */
-  async of(call: ChatCall, target: Target): Promise<Need> {
+  of(call: ChatCall, target: Target, earlier?: CountedPrompt): Need | Promise<Need> {
+    const { prompt } = call;
+    // A call that sends its texts in parts has another prompt for each.
+    if (earlier?.prompt === prompt) return this.#checked(call, target, earlier);
+    const tokens = this.counter.countPrompt(prompt);
+    return typeof tokens === 'number'
+      ? this.#checked(call, target, { prompt, tokens })
+      : tokens.then((later) => this.#checked(call, target, { prompt, tokens: later }));
+  }
+
+  #checked(call: ChatCall, target: Target, prompt: CountedPrompt): Need | Promise<Need> {
+    const checked = this.#refuseTooLong(call, target, prompt.tokens);
+    return checked === undefined
+      ? this.#needOf(call, target, prompt)
+      : checked.then(() => this.#needOf(call, target, prompt));
+  }
+
+  #needOf(call: ChatCall, target: Target, prompt: CountedPrompt): Need {
+    const { tokens: input } = prompt;
     const { policies } = this.config.current;
-    const input = await this.counter.countPrompt(call.prompt);
     const policy = modelPolicy(policies, target.provider, target.model);
-    await this.#refuseTooLong(call, target, input);
     const asked = call.prompt.maxTokens;
     if (
       asked !== undefined &&
@@ -69,18 +95,21 @@ export class CallNeeds {
     const choices = Math.max(1, call.prompt.n ?? 1);
     const mostOutput = least([asked, policy?.maxOutputTokens, target.maxOutputTokens]);
     const silent = isSilent(target);
-    const likely = silent ? 0 : this.outputs.estimate(target.model, callerScope(call.caller));
+    const { likely, typical } = silent
+      ? NO_OUTPUT
+      : this.outputs.forecast(target.model, callerScope(call.caller));
     const output = choices * Math.min(mostOutput ?? Infinity, likely);
-    const typical = silent ? 0 : this.outputs.typical(target.model, callerScope(call.caller));
     return {
       limits,
+      prompt,
       typicalOutput: choices * Math.min(mostOutput ?? Infinity, typical),
       amounts: { input, output, microUsd: priceOf(target, input, output) },
       mostOutput: mostOutput === undefined ? undefined : choices * mostOutput,
     };
   }
 
-  async #refuseTooLong(call: ChatCall, target: Target, input: number): Promise<void> {
+  /** A promise only when texts must be counted one by one. */
+  #refuseTooLong(call: ChatCall, target: Target, input: number): Promise<void> | undefined {
     const { policies, sluice } = this.config.current;
     const ofRequest = modelPolicy(policies, target.provider, target.model)?.maxInputTokens;
     const ofPrompt = least([
@@ -89,19 +118,23 @@ export class CallNeeds {
       target.contextTokens,
     ]);
     const most = least([ofRequest, ofPrompt]) ?? Infinity;
-    if (input <= most) return;
+    if (input <= most) return undefined;
     if (!isSilent(target)) throw tooLong('The prompt', input, target, most);
     if (ofRequest !== undefined && input > ofRequest) {
       throw tooLong('The prompt', input, target, ofRequest);
     }
-    // Texts to be embedded are read one by one: each has the whole context to itself.
-    const longest = await this.#longest(call.prompt);
+    return this.#refuseLongText(call.prompt, target, most);
+  }
+
+  /** Texts to be embedded are read one by one: each has the whole context to itself. */
+  async #refuseLongText(prompt: Prompt, target: Target, most: number): Promise<void> {
+    const longest = await this.#longest(prompt);
     if (longest > most) throw tooLong('A text', longest, target, most);
   }
 
   async #longest(prompt: Prompt): Promise<number> {
     const texts = prompt.messages.map((message) => ({ messages: [message] }));
-    const counts = await Promise.all(texts.map((text) => this.counter.countPrompt(text)));
+    const counts = await Promise.all(texts.map(async (text) => this.counter.countPrompt(text)));
     return counts.reduce((most, count) => Math.max(most, count), 0);
   }
 

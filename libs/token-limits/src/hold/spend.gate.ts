@@ -28,12 +28,24 @@ export interface Admission {
   readonly id: string;
 }
 
+function unavailable(cause: unknown): Unavailable {
+  return { kind: 'unavailable', cause };
+}
+
+/** The names of counters in the periods of a day, and the limits that they count for. */
+interface NamedCounters {
+  readonly day: string;
+  readonly counters: readonly { readonly counter: string; readonly period: string }[];
+}
+
 /** Lets a call through to its provider when every limit has room, waits where others hold it, refuses else. */
 @Injectable()
 export class SpendGate {
   readonly #room: WaitingRoom;
   readonly #backOff = new BackOff();
   readonly #calendar = new Calendar();
+  /** By the limits of a caller and target, which stay the same objects until the configuration changes. */
+  readonly #named = new WeakMap<readonly Limit[], NamedCounters>();
 
   constructor(
     private readonly engine: SpendEngine,
@@ -54,30 +66,61 @@ export class SpendGate {
 
   /** Names the counters of limits now. The period is that of the reservation, whenever it ends. */
   shares(limits: readonly Limit[], amounts: Amounts): readonly LimitedShare[] {
-    const now = this.clock.now();
-    return limits.map((limit) => {
-      const period = this.#calendar.at(limit.span, now).id;
-      const counter = counterKey(limit, period);
+    const named = this.#countersOf(limits);
+    return limits.map((limit, i) => {
+      const { counter = '', period = '' } = named[i] ?? {};
       this.book.enter(counter, limit, period);
       return { counter, amount: amountOf(limit.unit, amounts), limit: limit.limit };
     });
   }
 
+  #countersOf(limits: readonly Limit[]): NamedCounters['counters'] {
+    const now = this.clock.now();
+    const day = this.#calendar.at('day', now).id;
+    const known = this.#named.get(limits);
+    if (known?.day === day) return known.counters;
+    const counters = limits.map((limit) => {
+      const period = this.#calendar.at(limit.span, now).id;
+      return { counter: counterKey(limit, period), period };
+    });
+    this.#named.set(limits, { day, counters });
+    return counters;
+  }
+
   /**
-   * Undefined when no limit applies.
+   * Undefined when no limit applies; a promise only when something must be waited for.
    * @throws GatewayError budget_exhausted | token_limit | emergency_shutdown | overloaded | client_closed
    */
-  async admit(admission: Admission): Promise<Reserved | undefined> {
+  admit(admission: Admission): Reserved | undefined | Promise<Reserved | undefined> {
     const { call, need } = admission;
     if (!isAdmin(call.caller)) this.#checkEmergency();
     if (need.limits.length === 0) return undefined;
     const shares = this.shares(need.limits, need.amounts);
-    const first = await this.#reserve(admission.id, shares);
-    if (first.kind === 'held') return this.#admitted(admission, first.reserved);
-    if (first.kind === 'refused' && this.#isSpent(first, shares)) {
-      throw await this.#spent(admission, first);
+    const first = this.#reserve(admission.id, shares);
+    return first instanceof Promise
+      ? first.then((answer) => this.#answered(admission, shares, answer))
+      : this.#answered(admission, shares, first);
+  }
+
+  #answered(
+    admission: Admission,
+    shares: readonly LimitedShare[],
+    answer: EngineAnswer | Unavailable,
+  ): Reserved | undefined | Promise<Reserved | undefined> {
+    return answer.kind === 'held'
+      ? this.#admitted(admission, answer.reserved)
+      : this.#keptOut(admission, shares, answer);
+  }
+
+  async #keptOut(
+    admission: Admission,
+    shares: readonly LimitedShare[],
+    answer: Refused | Unavailable,
+  ): Promise<Reserved | undefined> {
+    if (answer.kind === 'refused' && this.#isSpent(answer, shares)) {
+      throw await this.#spent(admission, answer);
     }
-    return this.#wait(admission, shares, first);
+    return this.#wait(admission, shares, answer);
   }
 
   async #wait(
@@ -101,7 +144,7 @@ export class SpendGate {
           await this.engine.settle(answer.reserved, []);
           return 'done' as const;
         }
-        reserved = await this.#admitted(admission, answer.reserved);
+        reserved = this.#admitted(admission, answer.reserved);
         return 'done' as const;
       }
       last = answer;
@@ -129,11 +172,15 @@ export class SpendGate {
     throw last.kind === 'refused' ? this.#held(last) : this.#unavailable(last);
   }
 
-  async #reserve(id: string, shares: readonly LimitedShare[]): Promise<EngineAnswer | Unavailable> {
+  #reserve(
+    id: string,
+    shares: readonly LimitedShare[],
+  ): EngineAnswer | Unavailable | Promise<EngineAnswer | Unavailable> {
     try {
-      return await this.engine.reserve(id, shares);
+      const answer = this.engine.reserve(id, shares);
+      return answer instanceof Promise ? answer.catch(unavailable) : answer;
     } catch (cause) {
-      return { kind: 'unavailable', cause };
+      return unavailable(cause);
     }
   }
 
@@ -147,13 +194,13 @@ export class SpendGate {
   }
 
   /** The reservation's own answer may have told that the system's budget is nearly spent. */
-  async #admitted({ call }: Admission, reserved: Reserved): Promise<Reserved> {
+  #admitted({ call }: Admission, reserved: Reserved): Reserved {
     if (isAdmin(call.caller)) return reserved;
     try {
       this.#checkEmergency();
       return reserved;
     } catch (error) {
-      await this.engine.settle(reserved, []);
+      void this.engine.settle(reserved, []);
       throw error;
     }
   }

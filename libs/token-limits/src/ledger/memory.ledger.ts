@@ -17,9 +17,15 @@ interface CounterState {
   base: number;
 }
 
+interface Held {
+  readonly counter: string;
+  amount: number;
+}
+
 interface Reservation {
   state: Exclude<ReservationState, 'settled'>;
-  readonly shares: Map<string, number>;
+  /** A few: looking through them costs less than a map. */
+  readonly shares: Held[];
   /** Wall-clock milliseconds: of the lease while held, of being forgotten afterwards. */
   deadline: number;
 }
@@ -52,11 +58,11 @@ export class MemoryLedger extends BoundedLedger {
     if (blocked !== undefined) return blocked;
     const reservation: Reservation = {
       state: 'held',
-      shares: new Map(),
+      shares: shares.map(({ counter, amount }) => ({ counter, amount })),
       deadline: this.clock.now() + leaseMs,
     };
     this.#reservations.set(id, reservation);
-    return { kind: 'held', standings: this.#hold(reservation, shares) };
+    return { kind: 'held', standings: this.#hold(shares) };
   }
 
   topUp(id: string, shares: readonly LimitedShare[]): ReserveAnswer {
@@ -66,26 +72,33 @@ export class MemoryLedger extends BoundedLedger {
     }
     const blocked = this.#check(shares);
     if (blocked !== undefined) return blocked;
-    return { kind: 'held', standings: this.#hold(reservation, shares) };
+    for (const { counter, amount } of shares) {
+      const held = reservation.shares.find((share) => share.counter === counter);
+      if (held === undefined) reservation.shares.push({ counter, amount });
+      else held.amount += amount;
+    }
+    return { kind: 'held', standings: this.#hold(shares) };
   }
 
   settle(id: string, actual: readonly Share[], lost: readonly Share[]): readonly Standing[] {
-    if (this.#settled.has(id)) return [];
     const reservation = this.#reservations.get(id);
-    const before = reservation?.shares ?? new Map<string, number>();
-    const after = new Map<string, number>();
-    for (const { counter, amount } of reservation === undefined ? lost : actual) {
-      after.set(counter, amount);
-    }
-    for (const [counter, amount] of before) {
+    if (reservation === undefined && this.#settled.has(id)) return [];
+    const before = reservation?.shares ?? [];
+    const after = reservation === undefined ? lost : actual;
+    for (const { counter, amount } of before) {
       const state = this.#counter(counter);
       if (reservation?.state === 'held') state.held -= amount;
       else state.spent -= amount;
     }
-    for (const [counter, amount] of after) this.#counter(counter).spent += amount;
+    for (const { counter, amount } of after) this.#counter(counter).spent += amount;
     this.#reservations.delete(id);
     this.#settled.add(id);
-    return [...new Set([...before.keys(), ...after.keys()])].map((c) => this.#standing(c));
+    const standings = before.map(({ counter }) => this.#standing(counter));
+    for (const { counter } of after) {
+      if (!standings.some((known) => known.counter === counter))
+        standings.push(this.#standing(counter));
+    }
+    return standings;
   }
 
   extend(ids: readonly string[], leaseMs: number): void {
@@ -106,7 +119,7 @@ export class MemoryLedger extends BoundedLedger {
         this.#reservations.delete(id);
         continue;
       }
-      for (const [counter, amount] of reservation.shares) {
+      for (const { counter, amount } of reservation.shares) {
         const state = this.#counter(counter);
         state.held -= amount;
         state.spent += amount;
@@ -167,7 +180,7 @@ export class MemoryLedger extends BoundedLedger {
   }
 
   #stateOf(id: string): ReservationState | undefined {
-    return this.#settled.has(id) ? 'settled' : this.#reservations.get(id)?.state;
+    return this.#reservations.get(id)?.state ?? (this.#settled.has(id) ? 'settled' : undefined);
   }
 
   #check(shares: readonly LimitedShare[]): ReserveAnswer | undefined {
@@ -185,10 +198,9 @@ export class MemoryLedger extends BoundedLedger {
     return missing === undefined ? undefined : { kind: 'short', missing };
   }
 
-  #hold(reservation: Reservation, shares: readonly LimitedShare[]): readonly Standing[] {
+  #hold(shares: readonly LimitedShare[]): readonly Standing[] {
     return shares.map(({ counter, amount }) => {
       this.#counter(counter).held += amount;
-      reservation.shares.set(counter, (reservation.shares.get(counter) ?? 0) + amount);
       return this.#standing(counter);
     });
   }

@@ -1,12 +1,14 @@
-// Compiles libs/ and apps/ into dist/: what changed since the last time, and nothing else.
+// Compiles libs/ and apps/ into dist/: what changed since the last time, and nothing else. Then joins each app into few files.
 import './node-version.mjs';
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundle } from './bundle.mjs';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const SOURCES = ['libs', 'apps'];
+const APPS = ['gateway', 'worker'];
 const COUNTING = 'libs/model-catalog/src/byte-pair.ts';
 const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'fixtures']);
 const SKIPPED_FILES = /(\.spec\.ts|\.d\.ts|\.md|(^|\/)tsconfig[^/]*\.json)$/;
@@ -17,7 +19,8 @@ export async function build(root = ROOT) {
   const out = join(root, 'dist');
   const manifestFile = join(out, '.build.json');
   const options = await compilerOptions(root);
-  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
+  const lockText = await readFile(join(root, 'package-lock.json'), 'utf8');
+  const lock = JSON.parse(lockText);
   const recipe = await recipeOf(lock, options);
   const manifest = await readManifest(manifestFile, recipe);
   const known = manifest.files;
@@ -53,8 +56,18 @@ export async function build(root = ROOT) {
   }
   const vocabulary = vocabularyRecipe(lock, next[COUNTING]?.hash);
   if (vocabulary !== undefined && vocabulary !== manifest.vocabulary) await writeVocabulary(out);
-  if (written + gone.length > 0 || vocabulary !== manifest.vocabulary)
-    await writeFile(manifestFile, JSON.stringify({ recipe, vocabulary, files: next }));
+  const packages = createHash('sha256').update(lockText).digest('base64url');
+  const changed =
+    written + gone.length > 0 ||
+    vocabulary !== manifest.vocabulary ||
+    packages !== manifest.packages;
+  if (changed) {
+    const bundled = await bundle(root, APPS, manifest.bundled ?? []);
+    await writeFile(
+      manifestFile,
+      JSON.stringify({ recipe, vocabulary, packages, bundled, files: next }),
+    );
+  }
   return { written, removed: gone.length, total: files.length };
 }
 
@@ -90,9 +103,11 @@ async function compilerOptions(root) {
 /** Another compiler, another setting, another build script: everything is built anew. */
 async function recipeOf(lock, options) {
   const compiler = lock.packages['node_modules/@swc/core']?.version;
-  const script = await readFile(fileURLToPath(import.meta.url), 'utf8');
+  const scripts = await Promise.all(
+    ['build.mjs', 'bundle.mjs'].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
+  );
   return createHash('sha256')
-    .update(JSON.stringify([options, compiler, script]))
+    .update(JSON.stringify([options, compiler, scripts]))
     .digest('base64url');
 }
 

@@ -15,7 +15,7 @@ if (written > 0) process.stderr.write(`Built ${written} of ${total} files.\n`);
 const args = [
   ...NODE_ARGUMENTS,
   ...(existsSync(`${root}.env`) ? ['--env-file=.env'] : []),
-  `${root}dist/${app.includes('/') ? app : `apps/${app}/src/main`}.js`,
+  `${root}dist/${app.includes('/') ? app : `bundle/${app}`}.js`,
   ...rest,
 ];
 const env = { ...ENVIRONMENT, ...process.env };

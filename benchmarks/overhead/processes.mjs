@@ -49,7 +49,7 @@ export async function startGateway({ config, policies, env = {}, nodeArgs = [], 
   const adminKey = `sk-sluice-${'b'.repeat(43)}`;
   const started = performance.now();
   const args = [...NODE_ARGUMENTS, ...nodeArgs];
-  const child = spawn(process.execPath, [...args, 'dist/apps/gateway/src/main.js'], {
+  const child = spawn(process.execPath, [...args, process.env.ENTRY ?? 'dist/bundle/gateway.js'], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       ...ENVIRONMENT,

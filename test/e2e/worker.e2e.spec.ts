@@ -10,7 +10,7 @@ describe('the worker process', () => {
   it('starts beside a gateway, is healthy, and stops when told', async () => {
     gateway = await startGateway({ env: { WORKER_INLINE: 'false' } });
     const port = await freePort();
-    const worker = spawn(process.execPath, ['dist/apps/worker/src/main.js'], {
+    const worker = spawn(process.execPath, ['dist/bundle/worker.js'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH,

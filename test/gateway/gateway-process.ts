@@ -87,7 +87,7 @@ async function startOnce(options: GatewayOptions, dir: string): Promise<GatewayP
   await writeFile(policies, options.policies ?? GENEROUS_POLICIES);
   const port = await freePort();
   const adminKey = `sk-sluice-${'a'.repeat(43)}`;
-  const child = spawn(process.execPath, ['dist/apps/gateway/src/main.js'], {
+  const child = spawn(process.execPath, ['dist/bundle/gateway.js'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

@@ -1,28 +1,46 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 
 const BYTES_PER_ID = 10;
-const DIGITS_PER_ID = BYTES_PER_ID * 2;
 const pool = Buffer.allocUnsafe(BYTES_PER_ID * 512);
-let digits = '';
-let offset = 0;
+let offset = pool.length;
 let timeMs = -1;
-let timePart = '';
+
+/** The id that is being written. Text of its own and not joined pieces: ids live as long as their calls. */
+const id = Buffer.from('00000000-0000-7000-8000-000000000000', 'latin1');
+const HEX = Buffer.from('0123456789abcdef', 'latin1');
+const VARIANTS = Buffer.from('89ab', 'latin1');
+const VARIANT_AT = 19;
+/** Where the random digits stand; 14 is the version, 19 the variant. */
+const RANDOM_AT = [
+  15,
+  16,
+  17,
+  VARIANT_AT,
+  20,
+  21,
+  22,
+  ...Array.from({ length: 12 }, (_, i) => 24 + i),
+];
 
 /** A UUIDv7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, then random bits; sorts by time. */
 export function uuidv7(nowMs: number = Date.now()): string {
-  if (offset === digits.length) {
-    digits = randomFillSync(pool).toString('hex');
+  if (offset === pool.length) {
+    randomFillSync(pool);
     offset = 0;
   }
   if (nowMs !== timeMs) {
     const time = nowMs.toString(16).padStart(12, '0');
+    id.write(`${time.slice(0, 8)}-${time.slice(8)}`, 'latin1');
     timeMs = nowMs;
-    timePart = `${time.slice(0, 8)}-${time.slice(8)}-7`;
   }
-  const at = offset;
-  offset += DIGITS_PER_ID;
-  const variant = '89ab'.charAt(Number.parseInt(digits.charAt(at + 3), 16) & 3);
-  return `${timePart}${digits.slice(at, at + 3)}-${variant}${digits.slice(at + 4, at + 7)}-${digits.slice(at + 7, at + 19)}`;
+  for (let i = 0; i < RANDOM_AT.length; i++) {
+    const byte = pool[offset + (i >>> 1)] ?? 0;
+    const digit = i % 2 === 0 ? byte >>> 4 : byte & 0xf;
+    const at = RANDOM_AT[i] ?? 0;
+    id[at] = (at === VARIANT_AT ? VARIANTS[digit & 3] : HEX[digit]) ?? 0;
+  }
+  offset += BYTES_PER_ID;
+  return id.toString('latin1');
 }
 
 /** Random text of `bytes` bytes in base64url, for secrets. */

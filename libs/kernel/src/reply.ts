@@ -38,12 +38,20 @@ export interface WireBody {
   readonly json?: string;
 }
 
-interface ReplySource {
-  readonly message?: ChatMessage;
+interface MessageSource {
+  readonly kind: 'message';
+  readonly message: ChatMessage;
   readonly wire?: WireBody;
-  readonly chunks?: AsyncIterable<ChatChunk>;
+  readonly bill?: Omit<Bill, 'message'>;
+}
+
+interface StreamSource {
+  readonly kind: 'stream';
+  readonly chunks: AsyncIterable<ChatChunk>;
   readonly bill: (outcome: Outcome) => Bill;
 }
+
+const NOTHING: Bill = Object.freeze({ usage: NO_USAGE, costMicroUsd: 0 });
 
 /**
  * One answer: a finished message or a stream, never both. Rooms add observers; whoever owns the caller's
@@ -51,44 +59,41 @@ interface ReplySource {
  * runs exactly once, in the order of addition: the innermost room first.
  */
 export class ChatReply {
-  readonly kind: 'message' | 'stream';
-  readonly #source: ReplySource;
+  readonly #source: MessageSource | StreamSource;
   readonly #observers: ReplyObserver[] = [];
   #iterator: AsyncIterator<ChatChunk> | undefined;
   #ended = false;
   #started = false;
 
-  private constructor(source: ReplySource) {
+  private constructor(source: MessageSource | StreamSource) {
     this.#source = source;
-    this.kind = source.chunks === undefined ? 'message' : 'stream';
   }
 
   static message(
     message: ChatMessage,
     options: { readonly wire?: WireBody; readonly bill?: Omit<Bill, 'message'> } = {},
   ): ChatReply {
-    const bill = options.bill ?? { usage: NO_USAGE, costMicroUsd: 0 };
-    return new ChatReply({
-      message,
-      ...(options.wire === undefined ? {} : { wire: options.wire }),
-      bill: () => ({ ...bill, message: () => message }),
-    });
+    return new ChatReply({ kind: 'message', message, ...options });
   }
 
   /**
    * @param bill asked once at the end; for an interrupted stream it estimates and marks.
    */
   static stream(chunks: AsyncIterable<ChatChunk>, bill: (outcome: Outcome) => Bill): ChatReply {
-    return new ChatReply({ chunks, bill });
+    return new ChatReply({ kind: 'stream', chunks, bill });
+  }
+
+  get kind(): 'message' | 'stream' {
+    return this.#source.kind;
   }
 
   get wire(): WireBody | undefined {
-    return this.#source.wire;
+    return this.#source.kind === 'message' ? this.#source.wire : undefined;
   }
 
   /** The finished message without ending the reply; undefined on streams. */
   peek(): ChatMessage | undefined {
-    return this.#source.message;
+    return this.#source.kind === 'message' ? this.#source.message : undefined;
   }
 
   get ended(): boolean {
@@ -102,7 +107,7 @@ export class ChatReply {
 
   /** Takes the finished message and ends the reply as completed. Only for `kind === 'message'`. */
   take(): ChatMessage {
-    const message = this.#source.message;
+    const message = this.peek();
     if (message === undefined) throw new TypeError('take() on a stream');
     this.#end('completed');
     return message;
@@ -110,7 +115,7 @@ export class ChatReply {
 
   /** Reads the stream, once. Leaving the loop early ends the reply as abandoned. */
   chunks(): AsyncIterableIterator<ChatChunk> {
-    if (this.#source.chunks === undefined) throw new TypeError('chunks() on a message');
+    if (this.#source.kind === 'message') throw new TypeError('chunks() on a message');
     if (this.#started) throw new TypeError('a reply can be read only once');
     this.#started = true;
     const iterator = this.#source.chunks[Symbol.asyncIterator]();
@@ -149,20 +154,28 @@ export class ChatReply {
   async abandon(error?: GatewayError): Promise<void> {
     if (this.#ended) return;
     this.#end(error === undefined ? 'abandoned' : 'failed', error);
-    const iterator = this.#iterator ?? this.#source.chunks?.[Symbol.asyncIterator]();
+    if (this.#source.kind === 'message') return;
+    const iterator = this.#iterator ?? this.#source.chunks[Symbol.asyncIterator]();
     // The source frees its socket in return(); its own failure there changes nothing for anybody.
-    await iterator?.return?.().catch(() => undefined);
+    await iterator.return?.().catch(() => undefined);
+  }
+
+  #bill(outcome: Outcome): Bill {
+    const source = this.#source;
+    if (source.kind === 'stream') return source.bill(outcome);
+    const { usage, costMicroUsd } = source.bill ?? NOTHING;
+    return { usage, costMicroUsd, message: () => source.message };
   }
 
   #end(outcome: Outcome, error?: GatewayError): void {
     if (this.#ended) return;
     this.#ended = true;
-    const bill = this.#source.bill(outcome);
+    const { usage, costMicroUsd, message } = this.#bill(outcome);
     const end: ReplyEnd = {
       outcome,
-      usage: bill.usage,
-      costMicroUsd: bill.costMicroUsd,
-      ...(bill.message !== undefined && outcome === 'completed' ? { message: bill.message } : {}),
+      usage,
+      costMicroUsd,
+      ...(message !== undefined && outcome === 'completed' ? { message } : {}),
       ...(error === undefined ? {} : { error }),
     };
     for (const observer of this.#observers) {

@@ -116,7 +116,7 @@ export function optionalStrings(body: Json, key: string, max: number): string[] 
 /** The object without its undefined members: exactOptionalPropertyTypes tells "absent" from "undefined". */
 export function compact<T extends object>(value: T): Compact<T> {
   const out: Record<string, unknown> = {};
-  for (const [key, member] of Object.entries(value)) if (member !== undefined) out[key] = member;
+  for (const key in value) if (value[key] !== undefined) out[key] = value[key];
   // Only undefined members are gone, which is what the type says.
   return out as Compact<T>;
 }

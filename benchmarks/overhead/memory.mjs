@@ -16,15 +16,16 @@ const PEPPER = 'p'.repeat(43);
 /** V8's own settings, as the last of two equal arguments counts; and what glibc does on most machines. */
 const DEFAULTS = {
   env: { MALLOC_ARENA_MAX: '16' },
-  nodeArgs: ['--max-semi-space-size=16', '--heap-growing-percent=0'],
+  nodeArgs: ['--min-semi-space-size=0', '--max-semi-space-size=16', '--heap-growing-percent=0'],
 };
 const VARIANTS = {
   // Migrates the database, so that those after it start alike.
   'first start': {},
   'defaults of node and malloc': DEFAULTS,
   '2 arenas': { ...DEFAULTS, env: {} },
-  'semi-space 4 MB': { nodeArgs: ['--max-semi-space-size=4'] },
+  'semi-space 4 MB': { nodeArgs: ['--min-semi-space-size=0', '--max-semi-space-size=4'] },
   'semi-space 32 MB': { nodeArgs: ['--max-semi-space-size=32'] },
+  'semi-space from 1 to 16 MB': { nodeArgs: ['--min-semi-space-size=0'] },
   'as shipped (tools/process-settings.mjs)': {},
   'defaults again': DEFAULTS,
 };

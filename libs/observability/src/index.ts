@@ -1,3 +1,4 @@
+export { CallCounter, CallHistogram } from './call.metrics.js';
 export { DeferredWork } from './deferred-work.js';
 export { genAiSpan, type GenAiFacts } from './gen-ai.span.js';
 export { Logger, SilentLogger } from './logger.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Metrics } from '@sluice/observability';
+import { CallCounter, CallHistogram, Metrics } from '@sluice/observability';
 import type { Usage } from '@sluice/kernel';
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import { TargetHealth } from './engine/target.health.js';
 
 const STATES = { closed: 0, 'half-open': 1, open: 2 } as const;
@@ -9,21 +9,22 @@ const STATES = { closed: 0, 'half-open': 1, open: 2 } as const;
 /** The provider family of metrics. */
 @Injectable()
 export class ProviderMetrics {
-  readonly #latency: Histogram<'provider' | 'model'>;
-  readonly #tokens: Counter<'direction'>;
+  /** By provider and model. */
+  readonly #latency: CallHistogram;
+  readonly #tokens: CallCounter;
   readonly #errors: Counter<'kind'>;
-  readonly #inflight: Gauge<'provider'>;
+  readonly #inflight = new Map<string, number>();
 
   constructor(metrics: Metrics, health: TargetHealth) {
     const registers = [metrics.registry];
-    this.#latency = new Histogram({
+    this.#latency = new CallHistogram({
       name: 'sluice_provider_latency_seconds',
       help: 'Time from sending to a provider until its answer ended.',
       labelNames: ['provider', 'model'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120],
       registers,
     });
-    this.#tokens = new Counter({
+    this.#tokens = new CallCounter({
       name: 'sluice_provider_tokens_total',
       help: 'Tokens that providers were sent and made.',
       labelNames: ['direction'],
@@ -35,11 +36,15 @@ export class ProviderMetrics {
       labelNames: ['kind'],
       registers,
     });
-    this.#inflight = new Gauge({
+    const inflight = this.#inflight;
+    new Gauge({
       name: 'sluice_provider_inflight',
       help: 'Attempts running now.',
       labelNames: ['provider'],
       registers,
+      collect() {
+        for (const [provider, running] of inflight) this.set({ provider }, running);
+      },
     });
     new Gauge({
       name: 'sluice_breaker_state',
@@ -55,12 +60,13 @@ export class ProviderMetrics {
   }
 
   started(provider: string): void {
-    this.#inflight.inc({ provider });
+    this.#inflight.set(provider, (this.#inflight.get(provider) ?? 0) + 1);
   }
 
   ended(target: { provider: string; model: string }, seconds: number): void {
-    this.#inflight.dec({ provider: target.provider });
-    this.#latency.observe({ provider: target.provider, model: target.model }, seconds);
+    const { provider, model } = target;
+    this.#inflight.set(provider, (this.#inflight.get(provider) ?? 0) - 1);
+    this.#latency.observe(seconds, provider, model);
   }
 
   failed(kind: string): void {
@@ -68,7 +74,7 @@ export class ProviderMetrics {
   }
 
   spent(usage: Usage): void {
-    if (usage.input > 0) this.#tokens.inc({ direction: 'input' }, usage.input);
-    if (usage.output > 0) this.#tokens.inc({ direction: 'output' }, usage.output);
+    if (usage.input > 0) this.#tokens.inc(usage.input, 'input');
+    if (usage.output > 0) this.#tokens.inc(usage.output, 'output');
   }
 }

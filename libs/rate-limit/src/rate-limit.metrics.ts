@@ -7,7 +7,7 @@ const REJECTIONS = 'sluice_limit_rejections_total';
 @Injectable()
 export class RateLimitMetrics {
   readonly #rejections: Counter<'limit'>;
-  readonly #degraded: Gauge;
+  #degraded = 0;
 
   constructor({ registry }: Metrics) {
     // Shared with the room that limits tokens: whichever comes first makes it.
@@ -20,10 +20,14 @@ export class RateLimitMetrics {
         labelNames: ['limit'],
         registers: [registry],
       });
-    this.#degraded = new Gauge({
+    const degraded = () => this.#degraded;
+    new Gauge({
       name: 'sluice_rate_limits_degraded',
       help: '1 while requests are counted without the shared store, each replica by its share.',
       registers: [registry],
+      collect() {
+        this.set(degraded());
+      },
     });
   }
 
@@ -32,6 +36,6 @@ export class RateLimitMetrics {
   }
 
   degraded(yes: boolean): void {
-    this.#degraded.set(yes ? 1 : 0);
+    this.#degraded = yes ? 1 : 0;
   }
 }

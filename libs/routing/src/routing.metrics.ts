@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { Logger, Metrics } from '@sluice/observability';
-import { Counter, Histogram } from 'prom-client';
+import { CallCounter, CallHistogram, Logger, Metrics } from '@sluice/observability';
+import { Counter } from 'prom-client';
 
 /** The room's Prometheus metrics, and the log lines that go with them. */
 @Injectable()
 export class RoutingMetrics {
-  readonly decisions: Counter<'grade' | 'model' | 'reason'>;
-  readonly levels: Counter<'level'>;
+  /** By grade, model and reason. */
+  readonly decisions: CallCounter;
+  readonly levels: CallCounter;
   readonly upgrades: Counter;
-  readonly savedUsd: Counter;
-  readonly decisionSeconds: Histogram;
+  readonly savedUsd: CallCounter;
+  readonly decisionSeconds: CallHistogram;
   readonly signalFaults: Counter<'signal'>;
   readonly cascades: Counter<'outcome'>;
   readonly alerts: Counter<'kind'>;
@@ -19,13 +20,13 @@ export class RoutingMetrics {
     private readonly logger: Logger,
   ) {
     const registers = [metrics.registry];
-    this.decisions = new Counter({
+    this.decisions = new CallCounter({
       name: 'sluice_routing_decisions_total',
       help: 'Routing decisions by grade, chosen model and what decided.',
       labelNames: ['grade', 'model', 'reason'],
       registers,
     });
-    this.levels = new Counter({
+    this.levels = new CallCounter({
       name: 'sluice_routing_level_total',
       help: 'Automatic decisions by level: full routing, simple rules, any healthy target.',
       labelNames: ['level'],
@@ -36,12 +37,12 @@ export class RoutingMetrics {
       help: 'Times that a grade was moved away from a model that failed too often.',
       registers,
     });
-    this.savedUsd = new Counter({
+    this.savedUsd = new CallCounter({
       name: 'sluice_cost_saved_by_routing_usd_total',
       help: 'USD that automatic routing saved against the dearest model trusted with complex work.',
       registers,
     });
-    this.decisionSeconds = new Histogram({
+    this.decisionSeconds = new CallHistogram({
       name: 'sluice_routing_decision_seconds',
       help: 'Time that a decision took on the event loop.',
       buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01],

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Metrics } from '@sluice/observability';
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { CallCounter, CallHistogram, Metrics } from '@sluice/observability';
+import { Counter, Gauge } from 'prom-client';
 
 export type Tier = 'l1' | 'l2' | 'semantic' | 'coalesced';
 
@@ -29,10 +29,9 @@ export class CacheMetrics {
   readonly #vetoes = new Map<string, number>();
   #lookups = 0;
   #served = 0;
-  readonly #hits: Counter;
-  readonly #misses: Counter;
-  readonly #latency: Histogram;
-  readonly #rate: Gauge;
+  readonly #hits: CallCounter;
+  readonly #misses: CallCounter;
+  readonly #latency: CallHistogram;
   readonly #faults: Counter;
   readonly #vetoed: Counter;
   readonly #checks: Counter;
@@ -50,19 +49,33 @@ export class CacheMetrics {
       new Counter({ name, help, labelNames, registers });
     const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
       new Gauge({ name, help, labelNames, registers });
-    this.#hits = counter('sluice_cache_hits_total', 'Answers served from a cache.', ['tier']);
-    this.#misses = counter('sluice_cache_misses_total', 'Look-ups that no tier could answer.');
-    this.#latency = new Histogram({
+    this.#hits = new CallCounter({
+      name: 'sluice_cache_hits_total',
+      help: 'Answers served from a cache.',
+      labelNames: ['tier'],
+      registers,
+    });
+    this.#misses = new CallCounter({
+      name: 'sluice_cache_misses_total',
+      help: 'Look-ups that no tier could answer.',
+      registers,
+    });
+    this.#latency = new CallHistogram({
       name: 'sluice_cache_latency_seconds',
       help: 'Time a look-up took, by tier.',
       labelNames: ['tier'],
       buckets: LATENCY_BUCKETS,
       registers,
     });
-    this.#rate = gauge(
-      'sluice_cache_hit_rate',
-      'Share of look-ups that were answered, since the start.',
-    );
+    const hitRate = () => this.hitRate;
+    new Gauge({
+      name: 'sluice_cache_hit_rate',
+      help: 'Share of look-ups that were answered, since the start.',
+      registers,
+      collect() {
+        this.set(hitRate());
+      },
+    });
     this.#entries = gauge('sluice_cache_entries', 'Entries held.', ['tier']);
     this.#evictions = counter('sluice_cache_evictions_total', 'Entries pushed out by others.', [
       'tier',
@@ -98,20 +111,18 @@ export class CacheMetrics {
     else counts.misses++;
     counts.latencies[counts.at] = ms;
     counts.at = (counts.at + 1) % KEPT;
-    this.#latency.observe({ tier }, ms / 1000);
+    this.#latency.observe(ms / 1000, tier);
   }
 
   hit(tier: Tier): void {
-    this.#hits.inc({ tier });
+    this.#hits.inc(1, tier);
     this.#lookups++;
     this.#served++;
-    this.#rate.set(this.#served / this.#lookups);
   }
 
   miss(): void {
     this.#misses.inc();
     this.#lookups++;
-    this.#rate.set(this.#served / this.#lookups);
   }
 
   fault(tier: Tier): void {

@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { microToUsd } from '@sluice/kernel';
-import { Metrics } from '@sluice/observability';
+import { CallCounter, Metrics } from '@sluice/observability';
 import { Counter, Gauge } from 'prom-client';
 import type { UsageEvent } from './usage-event.js';
 
 /** The figures that usage events add up to, for Prometheus. */
 @Injectable()
 export class UsageMetrics {
-  readonly #cost: Counter<'provider' | 'model' | 'tier'>;
-  readonly #saved: Counter<'by'>;
+  /** By provider, model and tier. */
+  readonly #cost: CallCounter;
+  readonly #saved: CallCounter;
   readonly #rows: Counter;
   readonly #interrupted: Counter;
   readonly #dropped: Counter;
@@ -17,19 +18,19 @@ export class UsageMetrics {
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
     const registers = [metrics.registry];
-    this.#cost = new Counter({
+    this.#cost = new CallCounter({
       name: 'sluice_cost_usd_total',
       help: 'What calls have cost, in USD.',
       labelNames: ['provider', 'model', 'tier'],
       registers,
     });
-    this.#saved = new Counter({
+    this.#saved = new CallCounter({
       name: 'sluice_cost_saved_usd_total',
       help: 'What calls would have cost more, in USD, by what saved it.',
       labelNames: ['by'],
       registers,
     });
-    for (const by of ['cache', 'routing', 'coalescing']) this.#saved.inc({ by }, 0);
+    for (const by of ['cache', 'routing', 'coalescing']) this.#saved.inc(0, by);
     this.#rows = new Counter({
       name: 'sluice_usage_rows_total',
       help: 'Usage events written to the database.',
@@ -62,10 +63,10 @@ export class UsageMetrics {
   /** Only paid calls touch the counters: a label that a caller can choose must not appear for free. */
   count({ provider, model, tier, costMicroUsd, saved }: UsageEvent): void {
     // A counter cannot go back; a correction that lowers a bill shows in the database alone.
-    if (costMicroUsd > 0) this.#cost.inc({ provider, model, tier }, microToUsd(costMicroUsd));
-    if (saved.cache > 0) this.#saved.inc({ by: 'cache' }, microToUsd(saved.cache));
-    if (saved.routing > 0) this.#saved.inc({ by: 'routing' }, microToUsd(saved.routing));
-    if (saved.coalescing > 0) this.#saved.inc({ by: 'coalescing' }, microToUsd(saved.coalescing));
+    if (costMicroUsd > 0) this.#cost.inc(microToUsd(costMicroUsd), provider, model, tier);
+    if (saved.cache > 0) this.#saved.inc(microToUsd(saved.cache), 'cache');
+    if (saved.routing > 0) this.#saved.inc(microToUsd(saved.routing), 'routing');
+    if (saved.coalescing > 0) this.#saved.inc(microToUsd(saved.coalescing), 'coalescing');
   }
 
   dropped(): void {

@@ -1,8 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Counter, Histogram } from 'prom-client';
 import type { ChatCall } from '@sluice/kernel';
-import { genAiSpan, Logger, Metrics, Tracer } from '@sluice/observability';
+import {
+  CallCounter,
+  CallHistogram,
+  genAiSpan,
+  Logger,
+  Metrics,
+  Tracer,
+} from '@sluice/observability';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const OVERHEAD_SECONDS = [
@@ -13,12 +19,14 @@ const BYTES = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 10_485_760];
 /** Metrics, access log and trace of each request, after the last byte has left or the client has. */
 @Injectable()
 export class RequestObserver {
-  readonly #duration: Histogram<'route' | 'status' | 'stream'>;
-  readonly #requestSize: Histogram<'route'>;
-  readonly #responseSize: Histogram<'route'>;
-  readonly #overhead: Histogram;
-  readonly #firstToken: Histogram;
-  readonly #requests: Counter<'route' | 'status'>;
+  /** By route, status and whether it is a stream. */
+  readonly #duration: CallHistogram;
+  readonly #requestSize: CallHistogram;
+  readonly #responseSize: CallHistogram;
+  readonly #overhead: CallHistogram;
+  readonly #firstToken: CallHistogram;
+  /** By route and status. */
+  readonly #requests: CallCounter;
 
   constructor(
     private readonly logger: Logger,
@@ -26,40 +34,40 @@ export class RequestObserver {
     metrics: Metrics,
   ) {
     const registers = [metrics.registry];
-    this.#duration = new Histogram({
+    this.#duration = new CallHistogram({
       name: 'sluice_request_duration_seconds',
       help: 'Time from the request headers to the last byte of the answer.',
       labelNames: ['route', 'status', 'stream'],
       buckets: SECONDS,
       registers,
     });
-    this.#requestSize = new Histogram({
+    this.#requestSize = new CallHistogram({
       name: 'sluice_request_size_bytes',
       help: 'Declared size of request bodies.',
       labelNames: ['route'],
       buckets: BYTES,
       registers,
     });
-    this.#responseSize = new Histogram({
+    this.#responseSize = new CallHistogram({
       name: 'sluice_response_size_bytes',
       help: 'Bytes of answers written to the socket, headers included.',
       labelNames: ['route'],
       buckets: BYTES,
       registers,
     });
-    this.#overhead = new Histogram({
+    this.#overhead = new CallHistogram({
       name: 'sluice_overhead_seconds',
       help: 'Time spent in the gateway itself: until the answer starts, without waiting for providers.',
       buckets: OVERHEAD_SECONDS,
       registers,
     });
-    this.#firstToken = new Histogram({
+    this.#firstToken = new CallHistogram({
       name: 'sluice_time_to_first_token_seconds',
       help: 'Time from the request headers to the first streamed content.',
       buckets: SECONDS,
       registers,
     });
-    this.#requests = new Counter({
+    this.#requests = new CallCounter({
       name: 'sluice_requests_total',
       help: 'Answered requests.',
       labelNames: ['route', 'status'],
@@ -85,12 +93,12 @@ export class RequestObserver {
     const status = left ? '499' : String(reply.statusCode);
     const durationMs = now - request.startedAt;
     const stream = call?.stream === true ? 'true' : 'false';
-    this.#duration.observe({ route, status, stream }, durationMs / 1000);
-    this.#requests.inc({ route, status });
+    this.#duration.observe(durationMs / 1000, route, status, stream);
+    this.#requests.inc(1, route, status);
     const size = Number(request.headers['content-length'] ?? 0);
-    if (size > 0) this.#requestSize.observe({ route }, size);
+    if (size > 0) this.#requestSize.observe(size, route);
     const length = Number(reply.getHeader('content-length') ?? 0);
-    if (length > 0) this.#responseSize.observe({ route }, length);
+    if (length > 0) this.#responseSize.observe(length, route);
     const overheadMs = call === undefined ? undefined : ownTime(call, now);
     if (call !== undefined && overheadMs !== undefined) {
       const { firstTokenAt } = call.journal;

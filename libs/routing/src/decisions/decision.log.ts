@@ -25,12 +25,8 @@ export class DecisionLog {
     this.#ring.push(decision);
     if (this.#ring.length > RING) this.#ring.shift();
     this.#byCall.set(call, decision);
-    this.metrics.decisions.inc({
-      grade: decision.grade ?? 'none',
-      model: decision.chosen,
-      reason: decision.reason,
-    });
-    if (decision.features !== undefined) this.metrics.levels.inc({ level: decision.level });
+    this.metrics.decisions.inc(1, decision.grade ?? 'none', decision.chosen, decision.reason);
+    if (decision.features !== undefined) this.metrics.levels.inc(1, decision.level);
     this.metrics.decisionSeconds.observe(decision.tookMs / 1000);
     if (this.logger.isLevelEnabled('debug')) {
       const { grade, reason, level, id } = decision;

@@ -28,11 +28,18 @@ const root = resolve(args.root);
 
 const WORDS = 'how do i reset the password of my account on this site please'.split(' ');
 const PROMPT = 'Summarise in one sentence why a gateway should be fast. Call number ';
+/** Apart by a name alone: with another number it would not be near. */
+const near = (i) =>
+  `Summarise in one sentence why a gateway should be fast, for ${[i, i >> 4, i >> 8].map((n) => NAMES[n & 15]).join(' ')}.`;
+const NAMES =
+  'Oslo Bergen Turin Lagos Quito Osaka Perth Tunis Malmo Cairo Dakar Sofia Hanoi Minsk Accra Porto'.split(
+    ' ',
+  );
 /** name → the i-th question and the forwarded headers, which tell partitions of the semantic tier apart. */
 const SETTINGS = {
   'exact hit': () => [PROMPT],
   'miss, nothing compatible stored': (i) => [PROMPT, { 'anthropic-beta': `b${i}` }],
-  'miss among near questions': (i) => [PROMPT + (1e9 + i)],
+  'miss among near questions': (i) => [near(i)],
   // The same words with other casing and punctuation: at first misses and hits, never the same bytes for long.
   'semantic hits and misses': (i) => [
     WORDS.map((w, k) => ((i >> k) & 1 ? w.toUpperCase() : w)).join(' ') + '?'.repeat(1 + (i % 3)),

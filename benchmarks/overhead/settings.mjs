@@ -43,8 +43,8 @@ const chat = (text, extra = {}) =>
 
 let unique = Date.now();
 const fresh = (extra) => () => chat(different(unique++), extra);
-/** Apart by a number alone: what the semantic cache finds near, reads, and must refuse. */
-const near = () => chat(PROMPT + unique++);
+/** Apart by a name alone: what the semantic cache finds near, reads, and must refuse. Other numbers it would not even find. */
+const near = () => chat(PROMPT.replace('. Call number ', `, for ${nameOf(unique++)}.`));
 
 const WORDS =
   `harbour violin granite pepper satellite orchard ledger comet bakery glacier piston meadow turbine lantern walrus
@@ -61,6 +61,14 @@ function different(number) {
     return WORDS[Number(BigInt.asUintN(6, bits >> 20n))];
   });
   return `What has the ${words[0]} to do with a ${words[1]}, and why would ${words[2]} or ${words[3]} matter to ${words[4]} ${words[5]} number ${number}?`;
+}
+
+/** Another one for each of 262,144 numbers in a row. */
+function nameOf(number) {
+  return [number, number >> 6, number >> 12]
+    .map((n) => WORDS[n & 63])
+    .map((word) => word[0].toUpperCase() + word.slice(1))
+    .join(' ');
 }
 
 export const bodies = {

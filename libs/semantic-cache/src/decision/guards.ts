@@ -30,7 +30,7 @@ export function vetoes(a: Reading, b: Reading): Veto[] {
   const onlyB = without(b, a);
   if (turnsRound(a, b, onlyA, onlyB)) found.push('negation');
   if (contrast(onlyA, onlyB)) found.push('contrast');
-  if (aspect(a) !== aspect(b)) found.push('aspect');
+  if (a.aspect !== b.aspect) found.push('aspect');
   if (connective(a) * connective(b) < 0 || choiceDropped(a, b, onlyA, onlyB)) {
     found.push('connective');
   }
@@ -62,6 +62,7 @@ function entitiesAgree(from: Reading, other: Reading): boolean {
 }
 
 function quotesAgree(from: Reading, other: Reading): boolean {
+  if (from.quoted.size === 0) return true;
   const said = other.tokens.join(' ');
   for (const quote of from.quoted) if (!said.includes(quote)) return false;
   return true;
@@ -76,7 +77,7 @@ function identifiersAgree(from: Reading, other: Reading): boolean {
 
 /** Stems of `from` that the other text does not say, by itself or by a synonym. */
 function without(from: Reading, other: Reading): string[] {
-  return [...new Set(from.stems)].filter((stem) => !other.vocabulary.has(stem));
+  return from.distinct.filter((stem) => !other.vocabulary.has(stem));
 }
 
 /** Each negation and each antonym turns the meaning once; two of them turn it back. */
@@ -105,17 +106,6 @@ function turnsRound(
 
 function contrast(onlyA: readonly string[], onlyB: readonly string[]): boolean {
   return onlyA.some((x) => onlyB.some((y) => areContrasts(x, y) && !areSynonyms(x, y)));
-}
-
-/** Being, becoming and having been are different questions. */
-function aspect(of: Reading): string {
-  const text = of.tokens.join(' ');
-  // Who is the champion is not who was; elsewhere the past is often told in the present.
-  if (/^who was\b/.test(text)) return 'past';
-  if (/\b(?:is|are|am) \w+(?: \w+)? becoming\b|\bbecoming an?\b/.test(text)) return 'becoming';
-  if (/\bused? to be\b|\bformer(?:ly)?\b|\bwere you an?\b/.test(text)) return 'former';
-  if (/\bsimultaneously\b|\bat the same time\b/.test(text)) return 'both';
-  return '';
 }
 
 /** Positive for "and", negative for "or", zero for both or neither. */
@@ -154,11 +144,11 @@ const SYMMETRIC = new Set(
  * elsewhere order says nothing. Between active and passive the order must turn, otherwise it must not.
  */
 function rolesSwapped(a: Reading, b: Reading): boolean {
-  const left = roles(a);
-  const right = roles(b);
+  const { roles: left } = a;
+  const { roles: right } = b;
   if (left.length < 2 || left.length > 12 || left.length !== right.length) return false;
-  if ([...left].sort().join(' ') !== [...right].sort().join(' ')) return false;
-  if ([...a.vocabulary, ...b.vocabulary].some((w) => SYMMETRIC.has(w))) return false;
+  if (a.sortedRoles !== b.sortedRoles) return false;
+  if (isSymmetric(a) || isSymmetric(b)) return false;
   // "the pin of my card" and "my card pin" turn the words, not the roles.
   if (a.vocabulary.has('of') !== b.vocabulary.has('of')) return false;
   if (asksForObject(a) !== asksForObject(b)) return true;
@@ -171,6 +161,11 @@ function rolesSwapped(a: Reading, b: Reading): boolean {
   return (
     exchanged(left, right) && !joinedPairsOnly(a, left, right) && !joinedPairsOnly(b, right, left)
   );
+}
+
+function isSymmetric(of: Reading): boolean {
+  for (const word of of.vocabulary) if (SYMMETRIC.has(word)) return true;
+  return false;
 }
 
 /** "Who did Brazil beat?" against "Who beat Brazil?" */
@@ -189,28 +184,6 @@ function exchanged(left: readonly string[], right: readonly string[]): boolean {
     const to = moved[half + k] ?? -1;
     return left[at] === right[to] && left[to] === right[at];
   });
-}
-
-const PRONOUNS = new Map([
-  ['he', '<he>'],
-  ['him', '<he>'],
-  ['his', '<he>'],
-  ['she', '<she>'],
-  ['her', '<she>'],
-  ['hers', '<she>'],
-]);
-
-/** What may play a part, in order: content words and gendered pronouns. */
-function roles(of: Reading): string[] {
-  const content = new Set(of.content);
-  const found: string[] = [];
-  of.tokens.forEach((token, i) => {
-    const stem = of.stems[i] ?? token;
-    const pronoun = PRONOUNS.get(token);
-    if (pronoun !== undefined) found.push(pronoun);
-    else if (content.has(stem) && token !== 'by') found.push(stem);
-  });
-  return found;
 }
 
 /** "A or B" and "B or A" are one thing: true when every change of order is inside such a pair. */

@@ -52,26 +52,23 @@ function align(a: Reading, b: Reading): Alignment {
   let onlyA = 0;
   let onlyB = 0;
   let rarest = 0;
-  const left = new Set(a.stems);
-  const right = new Set(b.stems);
-  for (const stem of left) {
+  const left = new Set(a.distinct);
+  const right = new Set(b.distinct);
+  const leftAlone = a.distinct.filter((stem) => !right.has(stem));
+  const rightAlone = b.distinct.filter((stem) => !left.has(stem));
+  for (const stem of a.distinct) {
     if (FILLERS.has(stem)) continue;
     const weight = weightOf(stem);
-    if (right.has(stem)) {
-      shared += weight;
-      continue;
-    }
-    const near = [...right].find((other) => !left.has(other) && alike(stem, other));
-    if (near === undefined) {
+    if (right.has(stem)) shared += weight;
+    else if (rightAlone.some((other) => alike(stem, other))) shared += 0.8 * weight;
+    else {
       onlyA += weight;
       rarest = Math.max(rarest, weight);
-    } else {
-      shared += 0.8 * weight;
     }
   }
-  for (const stem of right) {
-    if (FILLERS.has(stem) || left.has(stem)) continue;
-    if ([...left].some((other) => !right.has(other) && alike(stem, other))) continue;
+  for (const stem of rightAlone) {
+    if (FILLERS.has(stem)) continue;
+    if (leftAlone.some((other) => alike(stem, other))) continue;
     const weight = weightOf(stem);
     onlyB += weight;
     rarest = Math.max(rarest, weight);
@@ -89,7 +86,13 @@ export function isTypo(a: string, b: string): boolean {
   const [s, l] = a.length <= b.length ? [a, b] : [b, a];
   if (s.length < 4 || l.length - s.length > 1 || s === l || !l.startsWith(s.charAt(0)))
     return false;
-  if (/\p{N}/u.test(a + b)) return false;
+  return slipsApart(s, l) && !HAS_DIGIT.test(s) && !HAS_DIGIT.test(l);
+}
+
+const HAS_DIGIT = /\p{N}/u;
+
+/** @param l as long as `s`, or longer by one */
+function slipsApart(s: string, l: string): boolean {
   let i = 0;
   while (i < s.length && s[i] === l[i]) i++;
   if (s.length < l.length) return s.slice(i) === l.slice(i + 1);
@@ -101,13 +104,15 @@ export function isTypo(a: string, b: string): boolean {
 function commonSubsequence(a: readonly string[], b: readonly string[]): number {
   const left = a.slice(0, 64);
   const right = b.slice(0, 64);
-  let row = new Uint8Array(right.length + 1);
+  const row = new Uint8Array(right.length + 1);
   for (const x of left) {
-    const next = new Uint8Array(right.length + 1);
-    right.forEach((y, j) => {
-      next[j + 1] = x === y ? (row[j] ?? 0) + 1 : Math.max(row[j + 1] ?? 0, next[j] ?? 0);
-    });
-    row = next;
+    // Of the row above, one to the left.
+    let diagonal = 0;
+    for (let j = 0; j < right.length; j++) {
+      const above = row[j + 1] ?? 0;
+      row[j + 1] = x === right[j] ? diagonal + 1 : Math.max(above, row[j] ?? 0);
+      diagonal = above;
+    }
   }
   return (row[right.length] ?? 0) / (Math.max(left.length, right.length) || 1);
 }
@@ -123,10 +128,11 @@ function substituted(a: Reading, b: Reading): number {
     const before = a.stems[i - 1] ?? '^';
     const after = a.stems[i + 1] ?? '$';
     b.stems.forEach((other, j) => {
-      if (a.vocabulary.has(other) || alike(stem, other)) return;
       const sameBefore = (b.stems[j - 1] ?? '^') === before;
       const sameAfter = (b.stems[j + 1] ?? '$') === after;
-      const frame = sameBefore && sameAfter ? 1 : sameBefore || sameAfter ? 0.6 : 0;
+      if (!sameBefore && !sameAfter) return;
+      if (a.vocabulary.has(other) || alike(stem, other)) return;
+      const frame = sameBefore && sameAfter ? 1 : 0.6;
       most = Math.max(most, (frame * Math.min(weightOf(stem), weightOf(other))) / 8);
     });
   });
@@ -137,10 +143,12 @@ function substituted(a: Reading, b: Reading): number {
 function questionWords(a: string, b: string): number {
   if (a === b) return 1;
   if (a === '' || b === '') return 0.5;
-  const loose = new Set(['what', 'how', 'which']);
-  return loose.has(a) && loose.has(b) ? 0.5 : 0;
+  return LOOSE.has(a) && LOOSE.has(b) ? 0.5 : 0;
 }
 
+const LOOSE = new Set(['what', 'how', 'which']);
+
 function sameContent(a: Reading, b: Reading): boolean {
+  if (a.content.length !== b.content.length) return false;
   return [...a.content].sort().join(' ') === [...b.content].sort().join(' ');
 }

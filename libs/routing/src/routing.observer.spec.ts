@@ -191,8 +191,8 @@ describe('the decision log', () => {
 
   it('forgets the oldest beyond a thousand', () => {
     const w = setUp();
-    for (let i = 0; i < 1005; i++) w.router.route(callOf('What is TypeScript?'));
-    expect(w.log.recent({ limit: 5000 })).toHaveLength(1000);
+    const made = Array.from({ length: 1005 }, () => w.router.route(callOf('What is TypeScript?')));
+    expect(w.log.recent({ limit: 5000 })).toEqual(made.slice(5).reverse());
   });
 
   it('writes features and outcome for the replay, and never the prompt', async () => {

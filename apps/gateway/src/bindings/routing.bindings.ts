@@ -42,6 +42,11 @@ export class ProvidersTargetHealth extends TargetHealth {
     return this.#version;
   }
 
+  override isUp(target: Target): boolean {
+    const { breaker, coolingMs } = this.health.track(target);
+    return breaker.state !== 'open' && coolingMs === 0;
+  }
+
   reading(target: Target): HealthReading {
     const view = this.health.of(target);
     return {

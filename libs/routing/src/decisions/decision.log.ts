@@ -10,8 +10,10 @@ const RING = 1000;
 /** Every decision: in metrics, in the log, in a ring for the admin API and in the replay file. */
 @Injectable()
 export class DecisionLog {
+  /** The next place is {@link #next}. */
   readonly #ring: RouteDecision[] = [];
-  /** For the end of the call, and gone with it. */
+  #next = 0;
+  /** Of prompts that were read: for the end of the call, and gone with it. */
   readonly #byCall = new WeakMap<ChatCall, RouteDecision>();
 
   constructor(
@@ -22,9 +24,10 @@ export class DecisionLog {
   ) {}
 
   add(call: ChatCall, decision: RouteDecision): void {
-    this.#ring.push(decision);
-    if (this.#ring.length > RING) this.#ring.shift();
-    this.#byCall.set(call, decision);
+    this.#ring[this.#next] = decision;
+    this.#next = (this.#next + 1) % RING;
+    if (decision.features !== undefined || decision.cascade !== undefined)
+      this.#byCall.set(call, decision);
     this.metrics.decisions.inc(1, decision.grade ?? 'none', decision.chosen, decision.reason);
     if (decision.features !== undefined) this.metrics.levels.inc(1, decision.level);
     this.metrics.decisionSeconds.observe(decision.tookMs / 1000);
@@ -67,8 +70,8 @@ export class DecisionLog {
     readonly grade?: string;
   }): RouteDecision[] {
     const out: RouteDecision[] = [];
-    for (let i = this.#ring.length - 1; i >= 0 && out.length < filter.limit; i--) {
-      const decision = this.#ring[i];
+    for (let back = 1; back <= this.#ring.length && out.length < filter.limit; back++) {
+      const decision = this.#ring[(this.#next - back + RING) % RING];
       if (decision === undefined) break;
       if (filter.model !== undefined && decision.chosen !== filter.model) continue;
       if (filter.grade !== undefined && decision.grade !== filter.grade) continue;

@@ -15,9 +15,20 @@ export type Work = 'chat' | 'embeddings';
 
 type Place = PromptField | { readonly index: number; readonly part: number };
 
+/** A capability that is needed, and a place that needs it. */
+interface Need {
+  readonly capability: Capability;
+  readonly place: Place;
+}
+
 /** Capabilities that a model must have to take this prompt at all. */
 export function needsOf(prompt: Prompt): Capability[] {
-  return [...placesOf(prompt).keys()];
+  const needs: Capability[] = [];
+  for (;;) {
+    const next = missing(prompt, needs);
+    if (next === undefined) return needs;
+    needs.push(next.capability);
+  }
 }
 
 /**
@@ -32,14 +43,13 @@ export function assertCapable(call: ChatCall, target: Target, work: Work): void 
   if (capabilities.every((capability) => capability === 'embeddings')) {
     throw incapable('model', `The model \`${model}\` makes embeddings only.`);
   }
-  for (const [capability, place] of placesOf(call.prompt)) {
-    if (capabilities.includes(capability)) continue;
-    const param = paramOf(call, place);
-    throw incapable(
-      param,
-      `The model \`${model}\` does not support \`${param}\`: it is not declared to be capable of ${capability}.`,
-    );
-  }
+  const need = missing(call.prompt, capabilities);
+  if (need === undefined) return;
+  const param = paramOf(call, need.place);
+  throw incapable(
+    param,
+    `The model \`${model}\` does not support \`${param}\`: it is not declared to be capable of ${need.capability}.`,
+  );
 }
 
 /** May this model take the work of another? It must declare what is needed: the caller has not asked for it. */
@@ -47,30 +57,36 @@ export function isCapable(call: ChatCall, { capabilities }: Target, work: Work):
   // Models that make embeddings are listed as fallbacks of each other alone, declared or not.
   if (work === 'embeddings')
     return capabilities.length === 0 || capabilities.includes('embeddings');
-  return needsOf(call.prompt).every((need) => capabilities.includes(need));
+  return missing(call.prompt, capabilities) === undefined;
 }
 
 function incapable(param: string, message: string): GatewayError {
   return new GatewayError('invalid_request', message, { param, shouldRetry: false });
 }
 
-/** Each capability that is needed, and the first place that needs it. */
-function placesOf(prompt: Prompt): Map<Capability, Place> {
-  const places = new Map<Capability, Place>();
-  const note = (capability: Capability, place: Place): void => {
-    if (!places.has(capability)) places.set(capability, place);
-  };
-  if ((prompt.tools?.length ?? 0) > 0 && prompt.toolChoice?.type !== 'none') note('tools', 'tools');
-  if (prompt.responseFormat !== undefined && prompt.responseFormat.type !== 'text')
-    note('json', 'responseFormat');
-  if (asksToReason(prompt)) note('reasoning', 'reasoning');
-  for (const [index, message] of prompt.messages.entries()) {
-    for (const [at, part] of message.parts.entries()) {
-      const need = needOf(part);
-      if (need !== undefined) note(need, { index, part: at });
+/** The first place that needs another capability than these. Makes nothing when there is none, as for most prompts. */
+function missing(prompt: Prompt, present: readonly Capability[]): Need | undefined {
+  const { tools, toolChoice, responseFormat, messages } = prompt;
+  if (tools !== undefined && tools.length > 0 && toolChoice?.type !== 'none') {
+    if (!present.includes('tools')) return { capability: 'tools', place: 'tools' };
+  }
+  if (responseFormat !== undefined && responseFormat.type !== 'text') {
+    if (!present.includes('json')) return { capability: 'json', place: 'responseFormat' };
+  }
+  if (asksToReason(prompt) && !present.includes('reasoning')) {
+    return { capability: 'reasoning', place: 'reasoning' };
+  }
+  for (let index = 0; index < messages.length; index += 1) {
+    const parts = messages[index]?.parts ?? [];
+    for (let at = 0; at < parts.length; at += 1) {
+      const part = parts[at];
+      const capability = part === undefined ? undefined : needOf(part);
+      if (capability !== undefined && !present.includes(capability)) {
+        return { capability, place: { index, part: at } };
+      }
     }
   }
-  return places;
+  return undefined;
 }
 
 function asksToReason({ reasoning }: Prompt): boolean {

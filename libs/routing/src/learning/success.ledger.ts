@@ -174,8 +174,15 @@ export class SuccessLedger {
   }
 }
 
+/** Every call asks for one of a few. */
+const keys = new LRUCache<string, Map<Grade, string>>({ max: MAX_ENTRIES });
+
 function key(model: string, grade: Grade): string {
-  return JSON.stringify([model, grade]);
+  let ofModel = keys.get(model);
+  if (ofModel === undefined) keys.set(model, (ofModel = new Map()));
+  let found = ofModel.get(grade);
+  if (found === undefined) ofModel.set(grade, (found = JSON.stringify([model, grade])));
+  return found;
 }
 
 function currentSlot(entry: Entry, now: number, window: number): Slot {

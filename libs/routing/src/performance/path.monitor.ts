@@ -46,6 +46,11 @@ const MAX_MODELS = 200;
 class Watched {
   readonly recent = new SlidingWindow(RECENT_SLOT_MS, RECENT_SLOTS);
   readonly hour = new SlidingWindow(HOUR_SLOT_MS, HOUR_SLOTS + 1);
+
+  record(now: number, durationMs: number | undefined): void {
+    this.recent.record(now, durationMs);
+    this.hour.record(now, durationMs);
+  }
 }
 
 /**
@@ -67,12 +72,8 @@ export class PathMonitor {
   record(observation: Observation): void {
     const now = this.clock.now();
     const duration = observation.ok ? observation.durationMs : undefined;
-    const watched = [this.#paths.get(observation.path)];
-    if (observation.model !== undefined) watched.push(this.#model(observation.model));
-    for (const each of watched) {
-      each?.recent.record(now, duration);
-      each?.hour.record(now, duration);
-    }
+    this.#paths.get(observation.path)?.record(now, duration);
+    if (observation.model !== undefined) this.#model(observation.model).record(now, duration);
     if (now - this.#checkedAt < CHECK_MS) return;
     this.#checkedAt = now;
     this.check();

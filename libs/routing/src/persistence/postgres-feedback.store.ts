@@ -22,20 +22,11 @@ export class PostgresFeedbackStore extends FeedbackStore {
   async keep(calls: readonly AnsweredCall[]): Promise<void> {
     await this.database.writer.query(
       `INSERT INTO routing_decisions (request_id, at, tenant, caller, model, grade, experiment, arm, estimate)
-       SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[],
-         $7::text[], $8::text[], $9::float8[])
+       SELECT c ->> 0, to_timestamp((c ->> 1)::float8 / 1000), c ->> 2, c ->> 3, c ->> 4, c ->> 5, c ->> 6, c ->> 7, (c ->> 8)::float8
+       FROM jsonb_array_elements($1::jsonb) AS t(c)
        ON CONFLICT (request_id) DO NOTHING`,
-      [
-        calls.map((call) => call.requestId),
-        calls.map((call) => new Date(call.at)),
-        calls.map((call) => call.caller.tenant),
-        calls.map((call) => call.caller.id),
-        calls.map((call) => call.model),
-        calls.map((call) => call.grade ?? null),
-        calls.map((call) => call.experiment?.id ?? null),
-        calls.map((call) => call.experiment?.arm ?? null),
-        calls.map((call) => call.estimate ?? null),
-      ],
+      // One text: the driver takes an array apart, and escapes it, cell by cell.
+      [JSON.stringify(calls.map(cellsOf))],
     );
   }
 
@@ -64,6 +55,26 @@ export class PostgresFeedbackStore extends FeedbackStore {
       new Date(before),
     ]);
   }
+}
+
+function cellsOf(call: AnsweredCall): readonly (string | number | undefined)[] {
+  const { requestId, at, caller, model, grade, experiment, estimate } = call;
+  return [
+    storable(requestId),
+    at,
+    storable(caller.tenant),
+    storable(caller.id),
+    model,
+    grade,
+    experiment?.id,
+    experiment?.arm,
+    estimate,
+  ];
+}
+
+/** Postgres takes neither NUL nor half a surrogate pair. */
+function storable(text: string): string {
+  return text.toWellFormed().replaceAll('\0', '');
 }
 
 function callOf({ at, model, grade, experiment, arm, estimate }: Row) {

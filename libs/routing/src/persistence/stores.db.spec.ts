@@ -88,6 +88,22 @@ describe('feedback in Postgres', () => {
     expect(judgements.filter((judgement) => judgement.status === 'fulfilled')).toHaveLength(1);
   });
 
+  it('keeps whatever names callers bring, also those that Postgres has no text for', async () => {
+    const w = replica();
+    const odd = { ...caller, id: 'half \ud83d, n\0ul, "quote" \\u0041' };
+    const answer = { caller: odd, model: 'small', grade: undefined };
+    w.feedback.answered({ ...answer, requestId: 'odd', estimate: 0.25 });
+    w.feedback.answered({ ...answer, requestId: 'beside it', caller });
+    await w.feedback.onApplicationShutdown();
+    const { rows } = await database.requests.query(
+      `SELECT caller, grade, estimate FROM routing_decisions WHERE request_id = 'odd'`,
+    );
+    expect(rows).toEqual([
+      { caller: 'half \ufffd, nul, "quote" \\u0041', grade: null, estimate: 0.25 },
+    ]);
+    await w.feedback.give(caller, 'beside it', 1);
+  });
+
   it('is for the caller whose call it was, in that tenant', async () => {
     const w = replica();
     w.feedback.answered({ requestId: 'mine', caller, model: 'small', grade: undefined });

@@ -18,6 +18,10 @@ export interface HealthReading {
 /** What the router must know of targets' health. Bound by the app to whoever runs the attempts. */
 export abstract class TargetHealth {
   abstract reading(target: Target): HealthReading;
+  /** May the target be asked now? Every call wants to know: to be answered without a whole reading where that costs less. */
+  isUp(target: Target, now: number): boolean {
+    return unhealthy(this.reading(target), now) === undefined;
+  }
   /** Changes whenever a breaker or cooldown changes state: cached decisions die with it. */
   abstract readonly version: number;
 }

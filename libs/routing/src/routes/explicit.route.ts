@@ -1,7 +1,7 @@
 import type { ChatCall, Target } from '@sluice/kernel';
 import type { RoutableModel } from '../ports/target-catalog.port.js';
 import type { RoutingPorts } from '../ports/routing-ports.js';
-import { unhealthy } from '../ports/target-health.port.js';
+import type { TargetHealth } from '../ports/target-health.port.js';
 import { assertCapable, isCapable, type Work } from '../features/needs.js';
 import { mayUse } from '../selection/candidate.filters.js';
 import { attemptsOf } from './attempts.js';
@@ -36,6 +36,10 @@ export function explicitRoute(
   const model = ports.catalog.find(id);
   if (model === undefined || !model.enabled || !mayUse(call, model)) throw unknownModel(id);
   assertCapable(call, model.target, work);
+  const { health } = ports;
+  if (model.config.fallbacks.length === 0) {
+    return { model, attempts: upFirst(attemptsOf(model, ports.catalog), health, now) };
+  }
   const usable = model.config.fallbacks.flatMap((fallbackId) => {
     const fallback = ports.catalog.find(fallbackId);
     if (fallback === undefined || fallbackId === id) return [];
@@ -45,16 +49,25 @@ export function explicitRoute(
   });
   const pool = [model, ...usable.filter((fallback) => fallback.pool === model.pool)];
   const others = usable.filter((fallback) => fallback.pool !== model.pool);
-  const isUp = (m: RoutableModel) => unhealthy(ports.health.reading(m.target), now) === undefined;
+  const isUp = (m: RoutableModel) => health.isUp(m.target, now);
   const first = [...balancer.order(pool.filter(isUp)), ...pool.filter((m) => !isUp(m))];
   const line: Target[] = [];
   for (const each of [...first, ...others]) {
     if (line.some((target) => target.model === each.target.model)) continue;
     line.push(...attemptsOf(each, ports.catalog));
   }
-  const down = (target: Target) => unhealthy(ports.health.reading(target), now) !== undefined;
-  return {
-    model: first[0] ?? model,
-    attempts: [...line.filter((t) => !down(t)), ...line.filter(down)],
-  };
+  return { model: first[0] ?? model, attempts: upFirst(line, health, now) };
+}
+
+/** The same targets, those that are down at the end. Retries stand side by side, so each target is asked after once. */
+function upFirst(line: readonly Target[], health: TargetHealth, now: number): readonly Target[] {
+  let seen: Target | undefined;
+  let down: Set<Target> | undefined;
+  for (const target of line) {
+    if (target !== seen && !health.isUp(target, now)) (down ??= new Set()).add(target);
+    seen = target;
+  }
+  if (down === undefined) return line;
+  const isDown = (target: Target) => down.has(target);
+  return [...line.filter((target) => !isDown(target)), ...line.filter(isDown)];
 }

@@ -10,6 +10,7 @@ import {
   type ChatChunk,
   type ChatHandler,
   type Outcome,
+  type Progress,
   type ReplyEnd,
   type SpendHold,
   type StopSignal,
@@ -38,15 +39,13 @@ const FREE: Bill = { usage: NO_USAGE, costMicroUsd: 0 };
  * - The earliest reader still present pays: its hold covers the run, its bill is the run's bill.
  * - The run is aborted when the last reader has left.
  */
-export class SharedRun {
+export class SharedRun implements SpendHold {
   readonly #readers: Reader[] = [];
   readonly #abort = new StopSource();
   readonly #runCall: ChatCall;
   readonly #reply: Promise<ChatReply>;
-  /** By their number. */
-  readonly #chunks = new Map<number, ChatChunk>();
-  #sent = 0;
-  /** Chunks let go, the first ones. */
+  /** Without the first ones, which were let go. */
+  readonly #chunks: ChatChunk[] = [];
   #gone = 0;
   #keptChars = 0;
   readonly #maxChars: number;
@@ -66,7 +65,7 @@ export class SharedRun {
     this.#onOver = onOver;
     this.#maxChars = maxChars;
     this.#runCall = leader.with({ signal: this.#abort });
-    this.#runCall.hold = this.#payersHold();
+    this.#runCall.hold = this;
     this.#readers.push({ call: leader, position: 0, left: false });
     this.#reply = this.#start(next);
     // Readers await it themselves; without readers nobody must be told.
@@ -100,6 +99,22 @@ export class SharedRun {
       });
     }
     return ChatReply.stream(this.#read(me), (outcome) => this.#billOf(me, outcome));
+  }
+
+  // --- the hold of the run's call: that of whoever pays
+
+  cover(target: Target): Promise<void> | undefined {
+    this.#target = target;
+    return this.#payer()?.call.hold.cover(target);
+  }
+
+  sending(target: Target): void {
+    this.#upstream = target;
+    this.#payer()?.call.hold.sending(target);
+  }
+
+  progress(outputTokens: number): Progress | Promise<Progress> {
+    return this.#payer()?.call.hold.progress(outputTokens) ?? 'go';
   }
 
   get joinable(): boolean {
@@ -138,13 +153,13 @@ export class SharedRun {
     return {
       [Symbol.asyncIterator]: () => ({
         next: async (): Promise<IteratorResult<ChatChunk>> => {
-          while (reader.position >= this.#sent) {
+          while (reader.position >= this.#gone + this.#chunks.length) {
             if (this.#failure !== undefined) throw this.#failure;
             if (this.#finished) return { done: true, value: undefined };
             this.#pulling ??= this.#pull();
             await this.#pulling;
           }
-          const value = this.#chunks.get(reader.position);
+          const value = this.#chunks[reader.position - this.#gone];
           if (value === undefined) throw tooSlow();
           reader.position++;
           return { done: false, value };
@@ -176,9 +191,9 @@ export class SharedRun {
   }
 
   #keep(chunk: ChatChunk): void {
-    this.#chunks.set(this.#sent++, chunk);
+    this.#chunks.push(chunk);
     this.#keptChars += lengthOf(chunk);
-    while (this.#keptChars > this.#maxChars && this.#chunks.size > 1) {
+    while (this.#keptChars > this.#maxChars && this.#chunks.length > 1) {
       const [first, ...others] = this.#readers.filter((reader) => !reader.left);
       if (first === undefined) return;
       const slowest = others.reduce((a, b) => (b.position < a.position ? b : a), first);
@@ -189,11 +204,9 @@ export class SharedRun {
   }
 
   #letGo(before: number): void {
-    for (; this.#gone < before; this.#gone++) {
-      const chunk = this.#chunks.get(this.#gone);
-      if (chunk === undefined) continue;
+    for (const chunk of this.#chunks.splice(0, before - this.#gone)) {
+      this.#gone++;
       this.#keptChars -= lengthOf(chunk);
-      this.#chunks.delete(this.#gone);
     }
   }
 
@@ -249,20 +262,6 @@ export class SharedRun {
     return this.#readers.find((r) => !r.left);
   }
 
-  #payersHold(): SpendHold {
-    return {
-      cover: (target) => {
-        this.#target = target;
-        return this.#payer()?.call.hold.cover(target);
-      },
-      sending: (target) => {
-        this.#upstream = target;
-        this.#payer()?.call.hold.sending(target);
-      },
-      progress: (tokens) => this.#payer()?.call.hold.progress(tokens) ?? 'go',
-    };
-  }
-
   /** What the run wrote down belongs to each reader's story; attempts alone are the payer's. */
   #copyFacts(reader: Reader, leading: boolean): void {
     const from = this.#runCall.journal;
@@ -310,20 +309,22 @@ function left(): GatewayError {
 }
 
 /** Waits for `promise`, but no longer than the caller does. */
-async function leavable<T>(promise: Promise<T>, signal: StopSignal): Promise<T> {
-  if (signal.aborted) throw left();
-  let onAbort: (() => void) | undefined;
-  try {
-    return await Promise.race([
-      promise,
-      new Promise<never>((_, reject) => {
-        onAbort = () => {
-          reject(left());
-        };
-        signal.addEventListener('abort', onAbort, { once: true });
-      }),
-    ]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
+function leavable<T>(promise: Promise<T>, signal: StopSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(left());
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(left());
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(
+      (value) => {
+        signal.removeEventListener('abort', onAbort);
+        resolve(value);
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', onAbort);
+        reject(asGatewayError(error));
+      },
+    );
+  });
 }

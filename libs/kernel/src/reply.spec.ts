@@ -178,4 +178,14 @@ describe('settled()', () => {
     ).rejects.toBe(refusal);
     expect(given).toEqual([{ kind: 'refused', error: refusal }]);
   });
+
+  it('gives back when the next throws instead of answering', async () => {
+    const given: Settlement[] = [];
+    const fault = new TypeError('a fault in a room');
+    const use = (): never => {
+      throw fault;
+    };
+    await expect(settled(use, (s) => given.push(s))).rejects.toBe(fault);
+    expect(given).toEqual([{ kind: 'refused', error: fault }]);
+  });
 });

@@ -9,20 +9,27 @@ export type Settlement =
  * Runs `use` with something that must be given back, and calls `giveBack` exactly once: when `use` throws
  * (the call got no reply), or when the reply ends: completed, failed, abandoned, or never read at all.
  */
-export async function settled(
+export function settled(
   use: () => Promise<ChatReply>,
   giveBack: (settlement: Settlement) => void,
 ): Promise<ChatReply> {
-  let reply: ChatReply;
+  // Not an async function: a call goes through five of these, and each one's frame would live as long as the call.
+  let reply: Promise<ChatReply>;
   try {
-    reply = await use();
+    reply = use();
   } catch (error) {
-    giveBack({ kind: 'refused', error });
-    throw error;
+    reply = Promise.reject(error instanceof Error ? error : new Error(String(error)));
   }
-  return reply.observe({
-    onEnd: (end) => {
-      giveBack({ kind: 'ended', end });
+  return reply.then(
+    (made) =>
+      made.observe({
+        onEnd: (end) => {
+          giveBack({ kind: 'ended', end });
+        },
+      }),
+    (error: unknown) => {
+      giveBack({ kind: 'refused', error });
+      throw error;
     },
-  });
+  );
 }

@@ -113,7 +113,8 @@ export class AttemptRun {
       else if (!(await this.#comesAgain(target, this.#failure))) continue;
       if (!this.#isOpen(target, repeated)) continue;
       try {
-        await this.plan.call.hold.cover(target);
+        const covering = this.plan.call.hold.cover(target);
+        if (covering !== undefined) await covering;
       } catch (thrown) {
         this.#uncovered(thrown);
         continue;

@@ -5,12 +5,13 @@ import { ChatPipeline, WireCatalogue, type WireDialect } from '@sluice/chat';
 import { ChatCall, GatewayError, type DialectName } from '@sluice/kernel';
 import { readCallHeaders, wishesOf } from '../http/call-headers.js';
 import { clientSignal } from '../http/client-signal.js';
+import { JsonAnswer } from '../http/json-answer.js';
 import { callerOf } from '../http/request-state.js';
+import type { SseStream } from '../http/sse.stream.js';
 import { Idempotency } from './idempotency.js';
 import { ReplyWriter } from './reply.writer.js';
 
-/** What Fastify sends: a JSON text, a value to be written as JSON, or a stream of events. */
-type Answer = unknown;
+type Answer = JsonAnswer | SseStream;
 
 /**
  * A chat route's way in and out: HTTP body → {@link ChatCall} → pipeline → JSON or SSE in the dialect of the route.
@@ -29,12 +30,18 @@ export class ChatDoor {
   /** @throws GatewayError what the call came to before its first content; Nest's filter tells it in the caller's dialect */
   async answer(name: DialectName, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const run = (): Promise<Answer> => this.#run(this.wires.get(name), request, reply);
-    const answer =
-      request.headers['idempotency-key'] === undefined
-        ? await run()
-        : await this.idempotency.once(request, reply, run);
-    // Not awaited: a reply is a thenable that resolves when all of it has been sent.
-    void reply.send(answer);
+    if (request.headers['idempotency-key'] !== undefined) {
+      const kept = await this.idempotency.once(request, reply, async () => {
+        const answer = await run();
+        return answer instanceof JsonAnswer ? answer.applyTo(reply) : answer;
+      });
+      // Not awaited: a reply is a thenable that resolves when all of it has been sent.
+      void reply.send(kept);
+      return;
+    }
+    const answer = await run();
+    if (answer instanceof JsonAnswer) answer.sendBy(reply);
+    else void reply.send(answer);
   }
 
   async #run(dialect: WireDialect, request: FastifyRequest, reply: FastifyReply): Promise<Answer> {
@@ -89,7 +96,7 @@ export class ChatDoor {
       includeUsage: parsed.includeUsage,
       startedAt: request.startedAt,
       forwardHeaders: headers.forward,
-      route: request.routeOptions.url ?? 'unknown',
+      route: request.route,
     });
   }
 }

@@ -86,7 +86,7 @@ export class EmbeddingsController {
       signal: clientSignal(reply),
       agent: readCallHeaders(request.headers).agent,
       startedAt: request.startedAt,
-      route: request.routeOptions.url ?? 'unknown',
+      route: request.route,
     });
     request.chatCall = result.call;
     reply.headers(answerHeaders(result.call, this.config.current.version));

@@ -65,7 +65,7 @@ export class Idempotency {
       );
     }
     const { tenant, id } = callerOf(request);
-    const slot = JSON.stringify([tenant, id, request.routeOptions.url, key]);
+    const slot = JSON.stringify([tenant, id, request.route, key]);
     const bodyHash = createHash('sha256')
       .update(JSON.stringify(request.body ?? null))
       .digest('base64');

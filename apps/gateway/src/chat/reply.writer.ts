@@ -5,6 +5,7 @@ import { microToUsd, type ChatCall, type ChatReply, type ReplyEnd } from '@sluic
 import type { WireDialect } from '@sluice/chat';
 import { DeferredWork } from '@sluice/observability';
 import { TokenHeaders } from '@sluice/token-limits';
+import { JsonAnswer } from '../http/json-answer.js';
 import { SseStream } from '../http/sse.stream.js';
 import { LiveStreams } from '../http/live-streams.js';
 
@@ -26,7 +27,7 @@ export class ReplyWriter {
       readonly reply: FastifyReply;
       readonly wantsUsage: boolean;
     },
-  ): unknown {
+  ): JsonAnswer | SseStream {
     const { dialect, reply } = to;
     // It has begun: no other upstream will be asked.
     call.raw?.release();
@@ -39,8 +40,9 @@ export class ReplyWriter {
         this.deferred.run('remember turn', () => dialect.remember?.(call, message()));
       },
     });
-    reply.headers(this.tokens.of(call.caller, { anthropic: dialect.name === 'anthropic' }));
+    const tokens = this.tokens.of(call.caller, { anthropic: dialect.name === 'anthropic' });
     if (answer.kind === 'stream') {
+      reply.headers(tokens);
       reply.headers({
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-cache',
@@ -55,14 +57,13 @@ export class ReplyWriter {
     }
     const wire = answer.wire;
     const message = answer.take();
-    reply.headers(answerHeaders(call, this.config.current.version));
-    reply.header('x-sluice-cost-usd', formatUsd(end?.costMicroUsd ?? 0));
-    if (wire?.dialect === dialect.name) {
-      if (wire.json === undefined) return wire.body;
-      reply.header('content-type', 'application/json; charset=utf-8');
-      return wire.json;
-    }
-    return dialect.format(message, call);
+    const headers = answerHeaders(call, this.config.current.version);
+    headers['x-sluice-cost-usd'] = formatUsd(end?.costMicroUsd ?? 0);
+    const body =
+      wire?.dialect === dialect.name
+        ? (wire.json ?? JSON.stringify(wire.body))
+        : JSON.stringify(dialect.format(message, call));
+    return new JsonAnswer(body, [tokens, headers]);
   }
 }
 

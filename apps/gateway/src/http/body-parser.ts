@@ -18,7 +18,7 @@ const DRAIN_FACTOR = 8;
 const MAY_HOLD_PROTO = /__proto__|\\u00(?:5f|70|72|6f|74)/i;
 
 /** Routes whose body may go to an upstream as it is. Elsewhere nobody needs it twice. */
-const KEPT_RAW: ReadonlySet<string | undefined> = new Set([
+const KEPT_RAW: ReadonlySet<string> = new Set([
   '/v1/chat/completions',
   '/v1/messages',
   '/v1/messages/count_tokens',
@@ -61,7 +61,7 @@ export function registerBodyParser(app: FastifyInstance, config: ConfigStore): v
     parse(request, payload, config, done);
   });
   app.addContentTypeParser('*', (request, payload, done) => {
-    if (request.routeOptions.url === '/chat') {
+    if (request.route === '/chat') {
       parse(request, payload, config, done);
       return;
     }
@@ -145,7 +145,7 @@ function parse(
         depth: limits.jsonDepth,
         arrayLength: limits.arrayLength,
       });
-      if (KEPT_RAW.has(request.routeOptions.url) && bytes[0] !== BYTE_ORDER_MARK) {
+      if (KEPT_RAW.has(request.route) && bytes[0] !== BYTE_ORDER_MARK) {
         request.rawBody = new RawJson(bytes, outline);
       }
       finish(null, value);

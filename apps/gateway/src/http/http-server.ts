@@ -6,23 +6,10 @@ import type { Socket } from 'node:net';
 import type { ConfigStore } from '@sluice/config';
 import { uuidv7 } from '@sluice/kernel';
 import { registerBodyParser } from './body-parser.js';
+import { COMPRESS_ABOVE_BYTES, commonHeaders } from './json-answer.js';
 import { RouteTable } from './route-table.js';
 
 const KEEP_ALIVE_MS = 72_000;
-const COMPRESS_ABOVE_BYTES = 1024;
-
-/**
- * Constant, and so cheaper than a library that computes them per answer.
- * Swagger UI and the dashboard are served from here and need nothing from elsewhere.
- */
-const SECURITY_HEADERS = {
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-  'content-security-policy':
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
-};
 
 const windows = (kind: string): string[] =>
   ['limit', 'remaining', 'reset'].map((field) => `x-ratelimit-${field}${kind}`);
@@ -72,12 +59,17 @@ export function createHttpAdapter(config: ConfigStore): FastifyAdapter {
   const app = adapter.getInstance<FastifyInstance>();
   RouteTable.register(app);
   app.decorateRequest('startedAt', 0);
-  app.addHook('onRequest', (request, reply, done) => {
+  app.decorateRequest('answerBytes', 0);
+  app.decorateRequest('route', 'unknown');
+  app.addHook('onRequest', (request, _reply, done) => {
     request.startedAt = performance.now();
-    reply.headers(SECURITY_HEADERS);
-    reply.header('x-request-id', request.id);
-    reply.header('request-id', request.id);
+    // Fastify makes an object of twelve fields whenever it is asked for one.
+    request.route = request.routeOptions.url ?? 'unknown';
     done();
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    reply.headers(commonHeaders(request));
+    done(null, payload);
   });
   registerBodyParser(app, config);
   return adapter;

@@ -88,7 +88,7 @@ export class RequestObserver {
   #observe(request: FastifyRequest, reply: FastifyReply): void {
     const now = performance.now();
     const call = request.chatCall;
-    const route = request.routeOptions.url ?? 'unknown';
+    const { route } = request;
     const left = !reply.raw.writableFinished;
     const status = left ? '499' : String(reply.statusCode);
     const durationMs = now - request.startedAt;
@@ -97,7 +97,7 @@ export class RequestObserver {
     this.#requests.inc(1, route, status);
     const size = Number(request.headers['content-length'] ?? 0);
     if (size > 0) this.#requestSize.observe(size, route);
-    const length = Number(reply.getHeader('content-length') ?? 0);
+    const length = request.answerBytes || Number(reply.getHeader('content-length') ?? 0);
     if (length > 0) this.#responseSize.observe(length, route);
     const overheadMs = call === undefined ? undefined : ownTime(call, now);
     if (call !== undefined && overheadMs !== undefined) {
@@ -107,7 +107,9 @@ export class RequestObserver {
         this.#firstToken.observe((firstTokenAt - call.startedAt) / 1000);
       }
     }
-    this.#log(request, { route, status: Number(status), durationMs, overheadMs });
+    if (this.logger.isLevelEnabled('info')) {
+      this.#log(request, { route, status: Number(status), durationMs, overheadMs });
+    }
     if (this.tracer.enabled) this.#trace(request, { route, status: Number(status), now });
   }
 

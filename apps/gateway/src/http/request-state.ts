@@ -5,6 +5,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** `performance.now()` when the request's headers had been read. */
     startedAt: number;
+    /** The pattern of the path that matched, `unknown` where none did. */
+    route: string;
+    /** Length of a body that was sent without Fastify, in bytes. */
+    answerBytes: number;
     /** Who is calling; set by ApiKeyGuard on every route that is not public. */
     caller?: Caller;
     /** The body as it was received, on routes that may pass it on. */

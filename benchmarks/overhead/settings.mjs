@@ -52,15 +52,18 @@ const WORDS =
   puzzle cathedral mosquito railway ginger planet carpet volcano hammer islet penguin reactor pottery cactus bridge
   tobacco tunnel falcon marble syrup theatre lichen magnet oyster parliament rocket sapphire tractor umbrella vaccine
   waterfall xylophone yeast zeppelin`.split(/\s+/);
-/** A question of the length of {@link PROMPT} about six of 64 words, another one for each number. */
+/**
+ * A question of the length of {@link PROMPT} about eight of 64 words, another one for each number. The number itself is not in
+ * it: texts that say other numbers are told apart without reading them.
+ */
 function different(number) {
   // Knuth's multiplicative hash: neighbouring numbers have nothing in common.
-  let bits = BigInt(number) * 11400714819323198485n;
-  const words = Array.from({ length: 6 }, () => {
+  let bits = BigInt.asUintN(64, BigInt(number) * 11400714819323198485n);
+  const words = Array.from({ length: 8 }, () => {
     bits = BigInt.asUintN(64, (bits >> 7n) ^ (bits << 3n));
     return WORDS[Number(BigInt.asUintN(6, bits >> 20n))];
   });
-  return `What has the ${words[0]} to do with a ${words[1]}, and why would ${words[2]} or ${words[3]} matter to ${words[4]} ${words[5]} number ${number}?`;
+  return `What has the ${words[0]} ${words[1]} to do with a ${words[2]} ${words[3]}, and why would ${words[4]} or ${words[5]} matter to ${words[6]} ${words[7]}?`;
 }
 
 /** Another one for each of 262,144 numbers in a row. */

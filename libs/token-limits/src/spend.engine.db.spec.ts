@@ -69,6 +69,28 @@ const allocated = async (counter: string) => {
 const standing = async (w: ReturnType<typeof replica>, counter: string) =>
   (await w.engine.standings([{ counter, limit: 0 }]))[0];
 
+describe('the bank', () => {
+  it('makes the rows of counters anew when the database has lost them before anything was leased', async () => {
+    let down = true;
+    const writer = {
+      query: async (text: string, values: readonly unknown[]) => {
+        // It ends behind the first statement, whose commit was not on the disk yet.
+        if (down && text.includes('UPDATE spend_allowances')) {
+          await database.writer.query('DELETE FROM spend_allowances WHERE counter = $1', [counter]);
+          throw new Error('the database is away');
+        }
+        return database.writer.query(text, values);
+      },
+    };
+    const bank = new SqlAllowanceBank({ writer } as unknown as Database);
+    const counter = counterOf();
+    const request: LeaseRequest = { counter, amount: 5, limit: 100, forced: false };
+    await expect(bank.lease([request])).rejects.toThrow('away');
+    down = false;
+    expect(await bank.lease([request])).toEqual([{ counter, amount: 5, allocated: 5 }]);
+  });
+});
+
 describe('limits in process', () => {
   it('lose nothing when the process is killed: what was leased counts as spent', async () => {
     const counter = counterOf();

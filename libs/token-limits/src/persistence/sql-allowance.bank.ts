@@ -7,9 +7,12 @@ import {
 } from '../allowance/allowance.bank.js';
 import type { Grant, Transfer } from '../ledger/spend.ledger.js';
 
+// Does not wait for the disk: the lease that follows does, and writes out what came before it. Half of what a new caller waits.
 const OPEN = `
+  WITH unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS mode)
   INSERT INTO spend_allowances (counter, period, allocated)
-  SELECT counter, period, 0 FROM unnest($1::text[], $2::text[]) AS t (counter, period)
+  SELECT counter, period, 0 FROM unnest($1::text[], $2::text[]) AS t (counter, period), unsynced
+  WHERE mode = 'off'
   ORDER BY counter
   ON CONFLICT DO NOTHING`;
 
@@ -76,8 +79,6 @@ export class SqlAllowanceBank extends AllowanceBank {
     if (fresh.length > 0) {
       const periods = fresh.map((counter) => counter.slice(counter.lastIndexOf('|') + 1));
       await this.database.writer.query(OPEN, [fresh, periods]);
-      if (this.#open.size > 100_000) this.#open.clear();
-      for (const counter of fresh) this.#open.add(counter);
     }
     const { rows } = await this.database.writer.query<LeasedRow>(LEASE, [
       requests.map((r) => r.counter),
@@ -88,6 +89,9 @@ export class SqlAllowanceBank extends AllowanceBank {
       transfer?.number ?? null,
       transfer?.epoch ?? null,
     ]);
+    if (this.#open.size > 100_000) this.#open.clear();
+    // Not before: a database that ended in between may have lost them.
+    for (const counter of fresh) this.#open.add(counter);
     return rows.map((row) => grantOf(row, transfer?.epoch));
   }
 

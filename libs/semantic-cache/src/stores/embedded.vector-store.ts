@@ -25,9 +25,8 @@ export class EmbeddedVectorStore extends VectorStore {
   };
   /** Of scopes and fingerprints that have points; undefined until all points are in the index. */
   #filter: KeyFilter | undefined;
-  /** Names with the number of the batch that brought them, as long as the filter's maker may not have seen it. */
-  readonly #unseen = new Map<string, number>();
-  #batches = 0;
+  /** Batches of names on their way: a filter that comes before their answer was made without them, one that comes after it was not. */
+  readonly #unseen = new Set<readonly string[]>();
 
   /** @param sealing without it points come packed and sealed already */
   constructor(path: string, logger: Logger, sealing?: Sealing) {
@@ -38,9 +37,9 @@ export class EmbeddedVectorStore extends VectorStore {
       './vector.worker',
       import.meta.url,
       this.#data,
-      ({ partitions, batch, ...notice }) => {
+      ({ partitions, ...notice }) => {
         // What the worker says of partitions are the words of a filter.
-        if (partitions !== undefined) this.#indexed(partitions as Uint32Array, Number(batch));
+        if (partitions !== undefined) this.#indexed(partitions as Uint32Array);
         else logger.error(notice, 'the file of the semantic cache is damaged and was set aside');
       },
     );
@@ -62,13 +61,14 @@ export class EmbeddedVectorStore extends VectorStore {
   }
 
   async upsert(points: readonly VectorPoint[], maxEntries?: number): Promise<void> {
-    const batch = ++this.#batches;
-    for (const { scope, fingerprint } of points) {
-      const name = `${scope}/${fingerprint}`;
-      this.#filter?.add(name);
-      this.#unseen.set(name, batch);
+    const names = points.map(({ scope, fingerprint }) => `${scope}/${fingerprint}`);
+    for (const name of names) this.#filter?.add(name);
+    this.#unseen.add(names);
+    try {
+      await this.#thread.call('upsert', { points, maxEntries }, 10_000);
+    } finally {
+      this.#unseen.delete(names);
     }
-    await this.#thread.call('upsert', { points, batch, maxEntries }, 10_000);
   }
 
   async remove(ids: readonly string[]): Promise<void> {
@@ -91,13 +91,10 @@ export class EmbeddedVectorStore extends VectorStore {
     return this.#thread.close();
   }
 
-  /** Everything up to `batch` is in the index now, and these are its partitions. */
-  #indexed(words: Uint32Array, batch: number): void {
+  /** Everything whose answer has come is in the index now, and these are its partitions. */
+  #indexed(words: Uint32Array): void {
     const filter = new KeyFilter(words);
-    for (const [name, brought] of this.#unseen) {
-      if (brought <= batch) this.#unseen.delete(name);
-      else filter.add(name);
-    }
+    for (const names of this.#unseen) for (const name of names) filter.add(name);
     this.#filter = filter;
   }
 }

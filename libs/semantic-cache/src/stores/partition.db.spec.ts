@@ -16,8 +16,8 @@ function vector(): Float32Array {
 let partition: Partition;
 let rows: Map<number, Float32Array>;
 beforeEach(() => {
-  partition = new Partition(DIMENSION);
   rows = new Map();
+  partition = new Partition(DIMENSION, (row) => rows.get(row));
 });
 const put = (row: number, v = vector()): void => {
   rows.set(row, v);
@@ -27,7 +27,7 @@ const drop = (row: number): void => {
   rows.delete(row);
   partition.remove(row);
 };
-const renew = (most: number): boolean => partition.renew(most, (row) => rows.get(row));
+const renew = (most: number): boolean => partition.renew(most);
 /** The share of rows that are found first when asked for by their own vector. */
 function found(): number {
   const all = [...rows];
@@ -53,6 +53,23 @@ describe('a partition of the index', () => {
     for (let row = 1; row <= 1500; row++) put(row);
     for (let row = 2; row <= 1500; row += 3) drop(row);
     for (let row = 1; row <= 300; row += 3) put(row);
+    expect(partition.size).toBe(rows.size);
+    expect(found()).toBe(1);
+  });
+
+  it('gives all of a few: their vectors are read with their rows', () => {
+    for (let row = 1; row <= 9; row++) put(row);
+    drop(3);
+    drop(9);
+    const seven = [1, 2, 4, 5, 6, 7, 8];
+    expect(partition.search(vector(), 8).toSorted((a, b) => a - b)).toEqual(seven);
+    partition = new Partition(DIMENSION, (row) => rows.get(row));
+    for (const [row, v] of [...rows]) put(row, v);
+    expect(partition.bytes).toBe(0);
+    expect(partition.search(vector(), 8, 0.99)).toEqual(seven);
+    // One of them cannot be read when all are compared for the first time.
+    rows.delete(4);
+    for (let row = 20; row <= 30; row++) put(row);
     expect(partition.size).toBe(rows.size);
     expect(found()).toBe(1);
   });
@@ -104,12 +121,13 @@ describe('a partition of the index', () => {
 
   it('gives fewer than were asked for when there are fewer', () => {
     for (const many of [600, 3000]) {
-      partition = new Partition(DIMENSION);
+      partition = new Partition(DIMENSION, (row) => rows.get(row));
+      rows.clear();
       for (let row = 1; row <= many; row++) put(row);
       for (let row = 1; row <= many - 3; row++) drop(row);
       const left = [many - 2, many - 1, many];
       expect(partition.search(vector(), 8).toSorted((a, b) => a - b)).toEqual(left);
     }
-    expect(new Partition(DIMENSION).search(vector(), 8)).toEqual([]);
+    expect(new Partition(DIMENSION, () => undefined).search(vector(), 8)).toEqual([]);
   });
 });

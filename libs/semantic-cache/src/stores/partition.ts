@@ -1,14 +1,21 @@
 import { exactSearch, Index, MetricKind, ScalarKind } from 'usearch';
 
+/** As few as one search gives are not compared at all: their rows are read, and with them the vectors. */
+const READ_BELOW = 8;
 /**
  * Up to here every vector is compared (usearch, 8-bit: 0.1 µs each), which is exact and makes an insertion cost nothing; a search in
  * a graph of as many takes as long, and each insertion as long again.
  */
 const COMPARE_BELOW = 2048;
+/** What a graph keeps of a vector beside its bytes: links to others, keys, the two maps. About, measured. */
+const GRAPH_BYTES = 300;
 /** Most that is asked of the graph for one search, dead ones among them. */
 const MOST_ASKED = 2048;
 /** How far the cosine of two 8-bit vectors may be from that of the vectors themselves. */
 const SLACK = 0.03;
+
+/** Reads a row's vector; undefined where there is none any more. */
+type VectorOf = (row: number) => Float32Array | undefined;
 
 /**
  * The vectors of one scope and fingerprint: a list while few, a graph when many.
@@ -17,16 +24,23 @@ const SLACK = 0.03;
  */
 export class Partition {
   readonly #dimension: number;
+  readonly #vectorOf: VectorOf;
   readonly #list: VectorList;
   #graph: VectorGraph | undefined;
 
-  constructor(dimension: number) {
+  constructor(dimension: number, vectorOf: VectorOf) {
     this.#dimension = dimension;
-    this.#list = new VectorList(dimension);
+    this.#vectorOf = vectorOf;
+    this.#list = new VectorList(dimension, vectorOf);
   }
 
   get size(): number {
     return this.#graph?.size ?? this.#list.size;
+  }
+
+  /** Memory that V8 does not see, or not soon: about. */
+  get bytes(): number {
+    return this.#graph?.bytes ?? this.#list.bytes;
   }
 
   /** There is more in the graph that is gone than that is not. */
@@ -43,7 +57,7 @@ export class Partition {
     }
     this.#list.add(row, vector);
     if (this.#list.size <= COMPARE_BELOW) return;
-    const graph = new VectorGraph(this.#dimension);
+    const graph = new VectorGraph(this.#dimension, this.#vectorOf);
     this.#list.moveTo(graph);
     this.#graph = graph;
   }
@@ -63,37 +77,37 @@ export class Partition {
   }
 
   /**
-   * Goes on with a new graph without what is gone; begins one if there is none.
-   * @param vectorOf reads a row's vector; undefined leaves it out
+   * Goes on with a new graph without what is gone, and without what cannot be read any more; begins one if there is none.
    * @returns whether it is done
    */
-  renew(most: number, vectorOf: (row: number) => Float32Array | undefined): boolean {
-    return this.#graph?.renew(most, vectorOf) ?? true;
+  renew(most: number): boolean {
+    return this.#graph?.renew(most) ?? true;
   }
 }
 
-/** 8-bit vectors, one after the other. */
+/** Rows; when more than a few, their 8-bit vectors one after the other. */
 class VectorList {
   readonly #rows: number[] = [];
   readonly #dimension: number;
-  #vectors = new Int8Array();
+  readonly #vectorOf: VectorOf;
+  #vectors: Int8Array | undefined;
 
-  constructor(dimension: number) {
+  constructor(dimension: number, vectorOf: VectorOf) {
     this.#dimension = dimension;
+    this.#vectorOf = vectorOf;
   }
 
   get size(): number {
     return this.#rows.length;
   }
 
+  get bytes(): number {
+    return this.#vectors?.length ?? 0;
+  }
+
   add(row: number, vector: Float32Array): void {
-    const at = this.size * this.#dimension;
-    if (at === this.#vectors.length) {
-      const grown = new Int8Array(Math.max(1, this.size * 2) * this.#dimension);
-      grown.set(this.#vectors);
-      this.#vectors = grown;
-    }
-    this.#vectors.set(toBytes(vector), at);
+    if (this.#vectors === undefined && this.size >= READ_BELOW) this.#compare();
+    if (this.#vectors !== undefined) this.#put(this.#vectors, this.size, vector);
     this.#rows.push(row);
   }
 
@@ -103,17 +117,18 @@ class VectorList {
     if (at < 0) return;
     const dimension = this.#dimension;
     const from = (this.size - 1) * dimension;
-    this.#vectors.copyWithin(at * dimension, from, from + dimension);
+    this.#vectors?.copyWithin(at * dimension, from, from + dimension);
     this.#rows[at] = this.#rows.at(-1) ?? row;
     this.#rows.pop();
   }
 
   search(vector: Float32Array, limit: number, least: number): number[] {
     const { size } = this;
-    if (size === 0) return [];
+    const vectors = this.#vectors;
+    if (vectors === undefined || size === 0) return [...this.#rows];
     const dimension = this.#dimension;
     const { keys, distances } = exactSearch(
-      this.#vectors.subarray(0, size * dimension),
+      vectors.subarray(0, size * dimension),
       toBytes(vector),
       dimension,
       Math.min(limit, size),
@@ -129,12 +144,33 @@ class VectorList {
 
   /** Empties itself. */
   moveTo(graph: VectorGraph): void {
+    const vectors = this.#vectors;
+    const dimension = this.#dimension;
     this.#rows.forEach((row, i) => {
-      const at = i * this.#dimension;
-      graph.add(row, unit(Float32Array.from(this.#vectors.subarray(at, at + this.#dimension))));
+      const bytes = vectors?.subarray(i * dimension, (i + 1) * dimension);
+      if (bytes !== undefined) graph.add(row, unit(Float32Array.from(bytes)));
     });
     this.#rows.length = 0;
-    this.#vectors = new Int8Array();
+    this.#vectors = undefined;
+  }
+
+  /** Reads the vectors of the few that were not compared so far. */
+  #compare(): void {
+    const read = this.#rows.map((row) => [row, this.#vectorOf(row)] as const);
+    this.#rows.length = 0;
+    this.#vectors = new Int8Array(READ_BELOW * 2 * this.#dimension);
+    for (const [row, vector] of read) if (vector !== undefined) this.add(row, vector);
+  }
+
+  #put(into: Int8Array, index: number, vector: Float32Array): void {
+    const at = index * this.#dimension;
+    let room = into;
+    if (at === into.length) {
+      room = new Int8Array(into.length * 2);
+      room.set(into);
+      this.#vectors = room;
+    }
+    room.set(toBytes(vector), at);
   }
 }
 
@@ -173,18 +209,24 @@ class VectorGraph {
   readonly #rowOf = new Map<number, number>();
   readonly #keyOf = new Map<number, number>();
   readonly #dimension: number;
+  readonly #vectorOf: VectorOf;
   #graph: Index;
   #nextKey = 0;
   #added = 0;
   #renewal: Renewal | undefined;
 
-  constructor(dimension: number) {
+  constructor(dimension: number, vectorOf: VectorOf) {
     this.#dimension = dimension;
+    this.#vectorOf = vectorOf;
     this.#graph = this.#empty();
   }
 
   get size(): number {
     return this.#keyOf.size;
+  }
+
+  get bytes(): number {
+    return this.#added * (this.#dimension + GRAPH_BYTES);
   }
 
   get isWorn(): boolean {
@@ -224,14 +266,14 @@ class VectorGraph {
   }
 
   /** See {@link Partition.renew}. */
-  renew(most: number, vectorOf: (row: number) => Float32Array | undefined): boolean {
+  renew(most: number): boolean {
     this.#renewal ??= { graph: this.#empty(), rest: [...this.#keyOf], at: 0, added: 0 };
     const renewal = this.#renewal;
     for (const [row, key] of renewal.rest.slice(renewal.at, renewal.at + most)) {
       renewal.at++;
       // Gone meanwhile, or another one under the same number, which add() has put into both graphs.
       if (this.#keyOf.get(row) !== key) continue;
-      const vector = vectorOf(row);
+      const vector = this.#vectorOf(row);
       if (vector === undefined) this.remove(row);
       else this.#renewed(renewal, key, vector);
     }

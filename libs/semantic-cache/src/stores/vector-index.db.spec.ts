@@ -32,13 +32,15 @@ const SPACE = { name: 'space', dimension: DIMENSION };
 const newPath = () => join(folder, randomUUID(), 'cache.sqlite');
 function indexAt(path = newPath(), more: Partial<VectorIndexOptions> = {}) {
   const notices: Readonly<Record<string, unknown>>[] = [];
-  const tools = { KeyFilter, ValueCodec, Partition, cosine };
+  const collected = { times: 0 };
+  const collect = () => collected.times++;
+  const tools = { KeyFilter, ValueCodec, Partition, cosine, collect };
   const index = new VectorIndex({ path, ...more }, tools, (notice) => notices.push(notice));
   /** The index is made in slices, one in each turn. */
   const ready = async () => {
     while (notices.length === 0) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { index, notices, path, ready };
+  return { index, notices, path, ready, collected };
 }
 
 /** The index as a store, without the thread between. */
@@ -86,7 +88,7 @@ describe('the index of questions', () => {
   it('packs and seals what it is given where it has a key', () => {
     const { index, path } = indexAt(newPath(), { sealing: { encryptionKey: 'secret' } });
     index.open(SPACE);
-    index.upsert({ points: [pointOf({ text: 'asked', answer: 'said '.repeat(500) })], batch: 1 });
+    index.upsert({ points: [pointOf({ text: 'asked', answer: 'said '.repeat(500) })] });
     const [found] = index.search(queryOf());
     expect(found?.answer).toMatch(/^G/);
     expect(found?.text).not.toContain('asked');
@@ -115,6 +117,21 @@ describe('the index of questions', () => {
     expect(index.count()).toBe(500);
     const { timeoutMs: _, ...query } = queryOf({ message: hot.message });
     expect(index.search(query)[0]).toMatchObject({ text: 'hot', answer: 'answer 999' });
+  });
+
+  it('asks for a collection when a graph was replaced, because a graph weighs nothing to V8', async () => {
+    const { index, ready, collected } = indexAt();
+    index.open(SPACE);
+    await ready();
+    const vectors = Array.from({ length: 5000 }, (_, i) => pointOf({ message: at(i / 60) }));
+    index.upsert({ points: vectors });
+    index.remove({ ids: vectors.slice(0, 2600).map(({ id }) => id) });
+    expect(collected.times).toBe(0);
+    while (collected.times === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(index.search(queryOf({ message: at(80), limit: 1 }))).toHaveLength(1);
+    index.clear({ pattern: undefined });
+    while (collected.times === 1) await new Promise((resolve) => setImmediate(resolve));
+    index.close();
   });
 
   it('makes room for new points at once, the oldest going first', () => {

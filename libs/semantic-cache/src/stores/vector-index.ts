@@ -20,12 +20,16 @@ export interface VectorIndexTools {
   readonly ValueCodec: typeof ValueCodec;
   readonly Partition: typeof Partition;
   readonly cosine: typeof cosine;
+  /** Collects garbage now. */
+  readonly collect: () => void;
 }
 
 type Row = Record<string, SQLOutputValue>;
 
 const REBUILD_SLICE = 200;
 const RENEW_SLICE = 100;
+/** Bytes beside V8's heap that may wait for a collection. */
+const MOST_UNSEEN = 8_000_000;
 /** Answers longer than this are packed. */
 const COMPRESS_ABOVE = 1024;
 /** What a deleted row tells, for taking it out of the index. */
@@ -45,10 +49,11 @@ export class VectorIndex {
   readonly #partitions = new Map<string, Partition>();
   readonly #renewing = new WeakSet<Partition>();
   readonly #statements = new Map<string, StatementSync>();
+  /** Bytes of partitions that are gone and may not be collected yet: about. */
+  #unseen = 0;
+  #isCollecting = false;
   #db: DatabaseSync | undefined;
   #space: VectorSpace = { name: '', dimension: 0 };
-  /** The newest batch of points that was taken in. */
-  #newest = 0;
   /** The last row that is in the index, while it is being made. */
   #rebuilt: number | undefined;
   #size = 0;
@@ -107,20 +112,17 @@ export class VectorIndex {
             : cosine(context, query.context),
       });
     }
-    return found.sort((p, q) => q.similarity - p.similarity);
+    return found.sort((p, q) => q.similarity - p.similarity).slice(0, query.limit);
   }
 
-  /** All points of the `batch`, a number of the caller's, or none. What is oldest beyond `maxEntries` goes at once: until the next sweep it may be many times that. */
+  /** All points or none. What is oldest beyond `maxEntries` goes at once: until the next sweep it may be many times that. */
   upsert({
     points,
-    batch,
     maxEntries = Infinity,
   }: {
     readonly points: readonly VectorPoint[];
-    readonly batch?: number;
     readonly maxEntries?: number;
   }): void {
-    this.#newest = batch ?? this.#newest;
     const added: [row: number, point: VectorPoint][] = [];
     this.#withDb((db) => {
       db.exec('BEGIN IMMEDIATE');
@@ -233,8 +235,11 @@ export class VectorIndex {
       const name = `${String(row.scope)}/${String(row.fingerprint)}`;
       const partition = this.#partitions.get(name);
       partition?.remove(Number(row.row));
-      if (partition?.size === 0) this.#partitions.delete(name);
-      else if (partition?.isWorn === true) this.#renew(name, partition);
+      if (partition?.size === 0) {
+        this.#partitions.delete(name);
+        this.#unseen += partition.bytes;
+        if (this.#unseen > MOST_UNSEEN) this.#collect();
+      } else if (partition?.isWorn === true) this.#renew(name, partition);
     }
     return rows.length;
   }
@@ -260,14 +265,28 @@ export class VectorIndex {
   #renew(name: string, partition: Partition): void {
     if (this.#renewing.has(partition)) return;
     this.#renewing.add(partition);
-    const message = (row: number) =>
-      vectorOf(this.#sql('SELECT message FROM questions WHERE row = ?').get(row)?.message);
     const slice = (): void => {
       const isGone = this.#db === undefined || this.#partitions.get(name) !== partition;
-      if (isGone || partition.renew(RENEW_SLICE, message)) this.#renewing.delete(partition);
-      else setImmediate(slice);
+      if (isGone || partition.renew(RENEW_SLICE)) {
+        this.#renewing.delete(partition);
+        this.#collect();
+      } else setImmediate(slice);
     };
     setImmediate(slice);
+  }
+
+  /**
+   * A graph's memory is not V8's: what little garbage this thread makes would let a dozen graphs of megabytes wait for their collection.
+   * Once for all that went in one turn.
+   */
+  #collect(): void {
+    if (this.#isCollecting) return;
+    this.#isCollecting = true;
+    setImmediate(() => {
+      this.#isCollecting = false;
+      this.#unseen = 0;
+      this.#tools.collect();
+    });
   }
 
   #index(row: Row): void {
@@ -276,20 +295,23 @@ export class VectorIndex {
     this.#partitionOf(String(row.scope), String(row.fingerprint)).add(Number(row.row), vector);
   }
 
+  readonly #vectorOf = (row: number): Float32Array | undefined =>
+    vectorOf(this.#sql('SELECT message FROM questions WHERE row = ?').get(row)?.message);
+
   /** So that the gateway need not ask for what is not there. */
   #tellPartitions(): void {
     if (this.#rebuilt !== undefined) return;
     const { KeyFilter } = this.#tools;
     const filter = new KeyFilter(KeyFilter.wordsFor(this.#partitions.size));
     for (const name of this.#partitions.keys()) filter.add(name);
-    this.#tell({ partitions: filter.words, batch: this.#newest });
+    this.#tell({ partitions: filter.words });
   }
 
   #partitionOf(scope: string, fingerprint: string): Partition {
     const name = `${scope}/${fingerprint}`;
     let partition = this.#partitions.get(name);
     if (partition === undefined) {
-      partition = new this.#tools.Partition(this.#space.dimension);
+      partition = new this.#tools.Partition(this.#space.dimension, this.#vectorOf);
       this.#partitions.set(name, partition);
     }
     return partition;
@@ -352,6 +374,7 @@ export class VectorIndex {
   }
 
   #forget(): void {
+    if (this.#partitions.size > 0) this.#collect();
     this.#partitions.clear();
     this.#statements.clear();
     this.#size = 0;

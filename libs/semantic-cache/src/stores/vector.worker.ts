@@ -2,6 +2,8 @@
  * {@link VectorIndex} in a thread of its own.
  * A worker file is loaded by path, from sources and from the build alike: what it imports is named with its own ending.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import type * as Filters from '../exact/key-filter.js';
 import type * as Codecs from '../exact/value-codec.js';
@@ -19,7 +21,10 @@ const { VectorIndex } = (await import(`./vector-index.${ending}`)) as typeof Ind
 
 if (parentPort !== null) {
   const port = parentPort;
-  const tools = { KeyFilter, ValueCodec, Partition, cosine };
+  // The way to V8's collector from within: a thread takes no V8 flags of its own.
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const tools = { KeyFilter, ValueCodec, Partition, cosine, collect };
   const options = workerData as Indexes.VectorIndexOptions;
   serve(port, new VectorIndex(options, tools, (notice) => port.postMessage({ notice })));
 }

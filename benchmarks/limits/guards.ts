@@ -29,7 +29,7 @@ class PlainGuard implements CanActivate {
     const decision = this.limiter.decide({
       caller: request.caller,
       route: '/v1/chat/completions',
-      address: '127.0.0.1',
+      client: { ip: '127.0.0.1' },
     });
     const verdict = decision instanceof Promise ? await decision : decision;
     if (verdict !== undefined) {

@@ -68,7 +68,7 @@ export class RateLimitGuard extends ThrottlerGuard {
     // A route that asks for no caller is public (health, metrics, docs): nobody to count for.
     if (request.caller === undefined) return true;
     const route = request.routeOptions?.url ?? '';
-    const decision = this.limiter.decide({ caller: request.caller, route, address: request.ip });
+    const decision = this.limiter.decide({ caller: request.caller, route, client: request });
     if (decision === undefined) return true;
     const verdict = decision instanceof Promise ? await decision : decision;
     this.metrics.degraded(verdict.degraded);

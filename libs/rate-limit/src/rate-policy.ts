@@ -14,7 +14,8 @@ type Requests = TierPolicy['requests'];
 /** Which windows hold for whom: policies.yaml, then the environment's `RATE_LIMIT_<TIER>_*`. */
 export class RatePolicy {
   #snapshot: ConfigSnapshot | undefined;
-  readonly #rules = new Map<string, RateRule>();
+  /** By tier, then by route. */
+  readonly #rules = new Map<string, Map<string, RateRule>>();
 
   constructor(private readonly config: ConfigStore) {}
 
@@ -28,12 +29,13 @@ export class RatePolicy {
       this.#rules.clear();
       this.#snapshot = current;
     }
-    const key = `${tier} ${route}`;
-    let rule = this.#rules.get(key);
-    if (rule === undefined) {
-      rule = compile(tier, route, current, this.config.env);
-      this.#rules.set(key, rule);
-    }
+    return this.#rules.get(tier)?.get(route) ?? this.#compile(tier, route, current);
+  }
+
+  #compile(tier: string, route: string, current: ConfigSnapshot): RateRule {
+    const rule = compile(tier, route, current, this.config.env);
+    const routes = this.#rules.get(tier) ?? new Map<string, RateRule>();
+    this.#rules.set(tier, routes.set(route, rule));
     return rule;
   }
 }

@@ -13,10 +13,15 @@ export function subjectOf(caller: Caller, scope: string): string {
   return `${caller.id.startsWith('ip:') ? 'ip:' : ''}#${digest}`;
 }
 
-/** A test for membership in a list of addresses and CIDR ranges. Bad entries are told by {@link badAddresses}. */
-export function addressList(entries: readonly string[]): (address: string | undefined) => boolean {
+/**
+ * A test for membership in a list of addresses and CIDR ranges; undefined when there are none. Bad entries are told by
+ * {@link badAddresses}.
+ */
+export function addressList(
+  entries: readonly string[],
+): ((address: string | undefined) => boolean) | undefined {
   const ranges = entries.map(parseRange).filter((range) => range !== undefined);
-  if (ranges.length === 0) return () => false;
+  if (ranges.length === 0) return undefined;
   return (address) => {
     if (address === undefined || !ipaddr.isValid(address)) return false;
     // process() unwraps ::ffff:10.0.0.1, which a dual-stack socket reports for 10.0.0.1.

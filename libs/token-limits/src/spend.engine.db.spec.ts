@@ -139,7 +139,7 @@ describe('limits in process', () => {
     const counter = counterOf();
     const worlds = [replica(), replica(), replica()];
     const answers = await Promise.all(
-      Array.from({ length: 300 }, (_, i) =>
+      Array.from({ length: 300 }, async (_, i) =>
         worlds[i % 3]!.engine.reserve(`r${i}`, share(counter, 1, 100)),
       ),
     );
@@ -178,7 +178,7 @@ describe('limits in Redis', () => {
     const counter = counterOf();
     const worlds = [replica(await redis()), replica(await redis()), replica(await redis())];
     const answers = await Promise.all(
-      Array.from({ length: 600 }, (_, i) =>
+      Array.from({ length: 600 }, async (_, i) =>
         worlds[i % 3]!.engine.reserve(`x${i}`, share(counter, 1, 100)),
       ),
     );

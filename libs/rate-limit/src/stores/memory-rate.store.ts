@@ -1,5 +1,11 @@
 import type { Clock } from '@sluice/kernel';
-import { HOUR_MS, pageSize, type RateVerdict, type RateWindow } from '../rate-window.js';
+import {
+  HOUR_MS,
+  pageSize,
+  type RateVerdict,
+  type RateWindow,
+  type WindowState,
+} from '../rate-window.js';
 import { PageLog } from './page-log.js';
 import { RateStore } from './rate.store.js';
 import { RecencyMap } from './recency-map.js';
@@ -64,30 +70,19 @@ export class MemoryRateStore extends RateStore {
     const mine = this.#logsOf(subject, windows, at);
     const now = settle(mine, at);
     let retryUs = 0;
-    mine.forEach((log, i) => {
-      const window = windows[i];
-      if (window === undefined) return;
-      log.prune(now - window.windowMs * US);
-      if (log.used >= window.limit) {
-        retryUs = Math.max(retryUs, log.blocking(window.limit) + window.windowMs * US - now);
+    for (let i = 0; i < mine.length; i += 1) {
+      const [log, window] = [mine[i], windows[i]];
+      if (log !== undefined && window !== undefined) {
+        retryUs = Math.max(retryUs, waitOf(log, window, now));
       }
-    });
+    }
     const allowed = retryUs === 0;
     if (allowed) for (const log of mine) log.add(now);
     return {
       allowed,
       retryAfterMs: Math.ceil(retryUs / US),
       degraded: false,
-      states: windows.map((window, i) => {
-        const log = mine[i];
-        const used = log?.used ?? 0;
-        const fullAt = (log?.newest ?? now) + window.windowMs * US;
-        return {
-          window,
-          remaining: Math.max(0, window.limit - used),
-          resetMs: used === 0 ? 0 : Math.ceil((fullAt - now) / US),
-        };
-      }),
+      states: windows.map((window, i) => stateOf(mine[i], window, now)),
     };
   }
 
@@ -101,6 +96,23 @@ export class MemoryRateStore extends RateStore {
       return log;
     });
   }
+}
+
+/** Microseconds until the window lets one more through; 0 when it does now. Forgets what has left the window. */
+function waitOf(log: PageLog, { limit, windowMs }: RateWindow, now: number): number {
+  const span = windowMs * US;
+  log.prune(now - span);
+  return log.used < limit ? 0 : log.blocking(limit) + span - now;
+}
+
+function stateOf(log: PageLog | undefined, window: RateWindow, now: number): WindowState {
+  const used = log?.used ?? 0;
+  const fullAt = (log?.newest ?? now) + window.windowMs * US;
+  return {
+    window,
+    remaining: Math.max(0, window.limit - used),
+    resetMs: used === 0 ? 0 : Math.ceil((fullAt - now) / US),
+  };
 }
 
 /** Time never runs backwards within a log. */

@@ -310,6 +310,20 @@ describe('a usage event', () => {
     expect(events[0]?.requestId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
   });
 
+  it('is made in the next turn, of as many calls as a busy turn can end, and of thousands in the turns after it', async () => {
+    const end = async (calls: number) => {
+      for (let n = 0; n < calls; n += 1)
+        (await interceptor.around(aCall(), async () => answer())).take();
+    };
+    await end(100);
+    await turn();
+    expect(events).toHaveLength(100);
+    await end(1_000);
+    await turn();
+    expect(events.length).toBeLessThan(1_000);
+    while (events.length < 1_100) await turn();
+  });
+
   it('is handed over at the shutdown even when its turn has not come', async () => {
     for (let n = 0; n < 100; n += 1)
       (await interceptor.around(aCall(), async () => answer())).take();

@@ -15,8 +15,11 @@ import { keyOf, usageEvent, type EndedCall } from './usage-event.builder.js';
 import type { OpenCallNotes } from './spool/open-call.log.js';
 import { UsageRecorder } from './usage.recorder.js';
 
-/** Events built in one turn of the event loop: about 0.3 ms of work. */
-const EVENTS_PER_TURN = 32;
+/**
+ * Events built in one turn of the event loop: less than a millisecond of work. More than one turn can end under load, so
+ * that nothing piles up; it bounds the turn in which thousands of streams are cut off at once.
+ */
+const EVENTS_PER_TURN = 128;
 
 interface Ended extends EndedCall {
   readonly notes: OpenCallNotes | undefined;
@@ -75,8 +78,8 @@ export class UsageInterceptor extends ChatInterceptor {
   }
 
   #turn(): void {
-    const some = this.#ended.slice(0, EVENTS_PER_TURN);
-    this.#ended = this.#ended.slice(EVENTS_PER_TURN);
+    const some = this.#ended;
+    this.#ended = some.length > EVENTS_PER_TURN ? some.splice(EVENTS_PER_TURN) : [];
     for (const ended of some) {
       const event = usageEvent(ended);
       this.recorder.record(event, ended.notes).catch((error: unknown) => {

@@ -1,10 +1,10 @@
 import { Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
-import { bounded, type Caller, Clock, GatewayError } from '@sluice/kernel';
-import { LRUCache } from 'lru-cache';
+import { type Caller, Clock, GatewayError } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
 import { ExperimentLedger } from '../experiments/experiment.ledger.js';
 import { RoutingLearning } from '../learning/routing.learning.js';
 import { FeedbackStore, MemoryFeedbackStore, type AnsweredCall } from './feedback.store.js';
+import { ServedAnswers } from './served.answers.js';
 
 /** A score below this counts as a failure of the model at the grade. */
 const GOOD = 0.5;
@@ -15,19 +15,13 @@ const MAX_WAITING = 10_000;
 const FORGET_MS = 3_600_000;
 const KEPT_MS = 24 * 3_600_000;
 /** Answers that teach nothing, kept for a judgement. */
-const MAX_SERVED = 20_000;
-
-interface Served extends Pick<Caller, 'tenant' | 'id'> {
-  /** Epoch ms. */
-  readonly at: number;
-  judged: boolean;
-}
+const MIN_SERVED = 20_000;
 
 /** What callers say of their answers. One judgement a call; it teaches the router and counts for the experiment's arm. */
 @Injectable()
 export class FeedbackService implements OnApplicationShutdown {
   readonly #store: FeedbackStore;
-  readonly #served = new LRUCache<string, Served>(bounded(MAX_SERVED));
+  readonly #served = new ServedAnswers(MIN_SERVED, KEPT_MS);
   #waiting: AnsweredCall[] = [];
   #timer: NodeJS.Timeout | undefined;
   #forgotAt = 0;
@@ -59,8 +53,7 @@ export class FeedbackService implements OnApplicationShutdown {
    * to this process alone: a row in the store for each hit would cost more than the hit.
    */
   served(requestId: string, caller: Caller): void {
-    const { tenant, id } = caller;
-    this.#served.set(requestId, { tenant, id, at: this.clock.now(), judged: false });
+    this.#served.add(requestId, caller, this.clock.now());
   }
 
   /**
@@ -69,7 +62,9 @@ export class FeedbackService implements OnApplicationShutdown {
    * judgement; overloaded while judgements cannot be stored
    */
   async give(caller: Caller, requestId: string, score: number): Promise<void> {
-    const call = this.#judgeServed(caller, requestId) ?? (await this.#judge(caller, requestId));
+    const call =
+      this.#served.judge(requestId, caller, this.clock.now()) ??
+      (await this.#judge(caller, requestId));
     if (call === 'noted') return;
     if (call === undefined) {
       throw new GatewayError('not_found', 'No recent request of yours has this id.', {
@@ -95,15 +90,6 @@ export class FeedbackService implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#flush().catch(() => undefined);
-  }
-
-  #judgeServed(caller: Caller, requestId: string): 'noted' | 'judged' | undefined {
-    const served = this.#served.get(requestId);
-    if (served?.tenant !== caller.tenant || served.id !== caller.id) return undefined;
-    if (this.clock.now() - served.at > KEPT_MS) return undefined;
-    if (served.judged) return 'judged';
-    served.judged = true;
-    return 'noted';
   }
 
   async #judge(caller: Caller, requestId: string): ReturnType<FeedbackStore['judge']> {

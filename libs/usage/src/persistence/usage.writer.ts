@@ -17,7 +17,7 @@ const VALUES = USAGE_COLUMNS.map(({ name }) =>
  * of them wait for each other and never deadlock. Of two rows with one key in a batch the later one counts. Unnamed on purpose: it must pass a transaction-mode PgBouncer.
  */
 export const INSERT_EVENTS = `WITH input AS (
-  SELECT ${CELLS}, nth FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS t(e, nth)
+  SELECT ${CELLS}, nth FROM jsonb_array_elements(('[' || $1::text || ']')::jsonb) WITH ORDINALITY AS t(e, nth)
 ), inserted AS (
   INSERT INTO token_usage (${TARGETS}) SELECT ${VALUES} FROM input ORDER BY request_id, at_ms, nth DESC
   ON CONFLICT DO NOTHING RETURNING ${ROLLUP_INPUT.join(', ')}
@@ -29,6 +29,7 @@ SELECT count(*)::int AS inserted FROM inserted`;
  * @returns how many events were new
  */
 export async function insertEvents(db: Queryable, payloads: readonly string[]): Promise<number> {
-  const result = await db.query(INSERT_EVENTS, [`[${payloads.join(',')}]`]);
+  // The brackets come in the statement: around a text of this size they would make a second one of it.
+  const result = await db.query(INSERT_EVENTS, [payloads.join(',')]);
   return Number(result.rows[0]?.inserted ?? 0);
 }

@@ -67,16 +67,23 @@ export function confidence(bets: readonly Bet[], alpha = 0.05): Bounds {
   if (traffic === 0 || bets.every(({ checked }) => checked === 0)) {
     return { mean: 0, lower: 0, upper: 1 };
   }
-  const mean = sum(
-    bets,
-    ({ traffic: n, wrong, checked }) => ((n / traffic) * (wrong + 0.5)) / (checked + 1),
-  );
+  const mean = meanOf(bets);
   const refuted = (share: number): boolean => logEvidence(bets, share) >= bar;
   return {
     mean,
     lower: refuted(0) ? edge(0, mean, refuted) : 0,
     upper: refuted(1) ? edge(1, mean, refuted) : 1,
   };
+}
+
+/** The share of wrong answers among all traffic, estimated; 0 without a label. */
+export function meanOf(strata: readonly Stratum[]): number {
+  const traffic = sum(strata, (s) => s.traffic);
+  if (traffic === 0 || strata.every(({ checked }) => checked === 0)) return 0;
+  return sum(
+    strata,
+    ({ traffic: n, wrong, checked }) => ((n / traffic) * (wrong + 0.5)) / (checked + 1),
+  );
 }
 
 /** Between a share that is refuted and one that is not: the last that is refuted. */

@@ -1,4 +1,4 @@
-import { confidence, logEvidence, showsLess } from './betting-bound.js';
+import { confidence, logEvidence, meanOf, showsLess } from './betting-bound.js';
 import type { Bet, Bounds, Guess, Stratum } from './betting-bound.js';
 
 export interface ControllerSettings {
@@ -145,6 +145,11 @@ export class ErrorController {
     if (shadowRate === 0 || verbatim || target >= 1) return shadowRate;
     const checks = this.#served().reduce((sum, bin) => sum + bin.checked, 0);
     return Math.max(shadowRate, Math.min(0.5, 2 / target / (checks + 1)));
+  }
+
+  /** The share of wrong answers among hits as {@link report} estimates it, without its bounds, which take 0.2 ms. */
+  get mean(): number {
+    return meanOf([...this.#served(), this.#verbatim]);
   }
 
   report(): ControllerReport {

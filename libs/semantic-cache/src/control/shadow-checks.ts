@@ -76,7 +76,7 @@ export class ShadowChecks {
     if (result !== 'unknown') {
       this.controller.label(candidate, result === 'different');
     }
-    this.metrics.check(result, this.controller.report().mean);
+    this.metrics.check(result, this.controller.mean);
   }
 
   async #judged(call: ChatCall, candidate: Candidate, fresh: ChatMessage): Promise<Comparison> {

@@ -41,20 +41,21 @@ export function corroborate(
   scores: readonly number[],
   agreement: (one: number, other: number) => Agreement,
 ): Corroborated {
-  let best: { at: number; weight: number } | undefined;
-  scores.forEach((own, at) => {
-    const allies = scores.map((s, i) =>
-      i === at || agreement(at, i) === 'same' ? certainty(s) : 0,
-    );
-    const weight = allies.reduce((sum, w) => sum + w, 0);
+  const certainties = scores.map(certainty);
+  let at = 0;
+  let most = -Infinity;
+  for (let i = 0; i < scores.length; i++) {
+    let weight = 0;
+    for (let k = 0; k < scores.length; k++) {
+      if (k === i || agreement(i, k) === 'same') weight += certainties[k] ?? 0;
+    }
     // Among those of one answer, the nearest is served.
     const better =
-      best === undefined ||
-      weight > best.weight + 1e-9 ||
-      (weight > best.weight - 1e-9 && own > (scores[best.at] ?? 0));
-    if (better) best = { at, weight };
-  });
-  const at = best?.at ?? 0;
+      weight > most + 1e-9 || (weight > most - 1e-9 && (scores[i] ?? 0) > (scores[at] ?? 0));
+    if (!better) continue;
+    at = i;
+    most = weight;
+  }
   const features = neighbourhood(scores, at, agreement);
   if (features === undefined) return { at, score: scores[at] ?? 0, alone: true };
   let odds = logOdds(scores[at] ?? 0);

@@ -77,7 +77,9 @@ function identifiersAgree(from: Reading, other: Reading): boolean {
 
 /** Stems of `from` that the other text does not say, by itself or by a synonym. */
 function without(from: Reading, other: Reading): string[] {
-  return from.distinct.filter((stem) => !other.vocabulary.has(stem));
+  const alone: string[] = [];
+  for (const stem of from.distinct) if (!other.vocabulary.has(stem)) alone.push(stem);
+  return alone;
 }
 
 /** Each negation and each antonym turns the meaning once; two of them turn it back. */

@@ -367,18 +367,22 @@ export function areSynonyms(a: string, b: string): boolean {
   return synonyms.get(a)?.has(b) ?? false;
 }
 
-const PREFIXES = ['un', 'in', 'im', 'ir', 'il', 'non', 'dis', 'de', 'mis', 'anti'];
+const PREFIXES = new Set(['un', 'in', 'im', 'ir', 'il', 'non', 'dis', 'de', 'mis', 'anti']);
 
 export function areAntonyms(a: string, b: string): boolean {
   if (antonyms.get(a)?.has(b) === true) return true;
-  const [short, long] = a.length < b.length ? [a, b] : [b, a];
-  return short.length >= 4 && PREFIXES.some((prefix) => long === prefix + short);
+  return a.length < b.length ? isNegated(a, b) : isNegated(b, a);
+}
+
+function isNegated(short: string, long: string): boolean {
+  const by = long.length - short.length;
+  return short.length >= 4 && by <= 4 && long.endsWith(short) && PREFIXES.has(long.slice(0, by));
 }
 
 /** True when the two are different members of one set of alternatives (checking and savings, May and June). */
 export function areContrasts(a: string, b: string): boolean {
   if (a === b) return false;
   const inA = contrasts.get(a);
-  const inB = contrasts.get(b);
+  const inB = inA === undefined ? undefined : contrasts.get(b);
   return inA !== undefined && inB !== undefined && inA.some((row) => inB.includes(row));
 }

@@ -52,11 +52,11 @@ function align(a: Reading, b: Reading): Alignment {
   let onlyA = 0;
   let onlyB = 0;
   let rarest = 0;
-  const left = new Set(a.distinct);
-  const right = new Set(b.distinct);
-  const leftAlone = a.distinct.filter((stem) => !right.has(stem));
-  const rightAlone = b.distinct.filter((stem) => !left.has(stem));
-  for (const stem of a.distinct) {
+  const { distinct: left } = a;
+  const { distinct: right } = b;
+  const leftAlone = without(left, right);
+  const rightAlone = without(right, left);
+  for (const stem of left) {
     if (FILLERS.has(stem)) continue;
     const weight = weightOf(stem);
     if (right.has(stem)) shared += weight;
@@ -76,6 +76,12 @@ function align(a: Reading, b: Reading): Alignment {
   return { shared, onlyA, onlyB, rarest };
 }
 
+function without(stems: ReadonlySet<string>, others: ReadonlySet<string>): string[] {
+  const alone: string[] = [];
+  for (const stem of stems) if (!others.has(stem)) alone.push(stem);
+  return alone;
+}
+
 /** Synonyms, and words one slip of the finger apart. */
 function alike(a: string, b: string): boolean {
   return areSynonyms(a, b) || isTypo(a, b);
@@ -83,7 +89,8 @@ function alike(a: string, b: string): boolean {
 
 /** True when one insertion, deletion, substitution or swap of neighbours makes the one the other. */
 export function isTypo(a: string, b: string): boolean {
-  const [s, l] = a.length <= b.length ? [a, b] : [b, a];
+  const s = a.length <= b.length ? a : b;
+  const l = s === a ? b : a;
   if (s.length < 4 || l.length - s.length > 1 || s === l || !l.startsWith(s.charAt(0)))
     return false;
   return slipsApart(s, l) && !HAS_DIGIT.test(s) && !HAS_DIGIT.test(l);
@@ -150,5 +157,6 @@ const LOOSE = new Set(['what', 'how', 'which']);
 
 function sameContent(a: Reading, b: Reading): boolean {
   if (a.content.length !== b.content.length) return false;
+  for (const stem of a.content) if (!b.distinct.has(stem)) return false;
   return [...a.content].sort().join(' ') === [...b.content].sort().join(' ');
 }

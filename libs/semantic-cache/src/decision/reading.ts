@@ -8,7 +8,7 @@ export interface Reading {
   /** One for each token. */
   readonly stems: readonly string[];
   /** The stems, each once. */
-  readonly distinct: readonly string[];
+  readonly distinct: ReadonlySet<string>;
   /** Stems that carry content, in order. */
   readonly content: readonly string[];
   /** The text without case, punctuation, manners and spelling of contractions: equal means the same question. */
@@ -152,7 +152,7 @@ export function read(text: string): Reading {
     text,
     tokens,
     stems,
-    distinct: [...new Set(stems)],
+    distinct: new Set(stems),
     content,
     bare: withoutManners(bare.join(' ')),
     numbers: numbersOf(tokens),

@@ -38,9 +38,14 @@ export class ValueCodec {
 
   /** @throws when the value is torn, foreign, sealed with another key, or not sealed although there is a key. */
   async decode(key: string, stored: string): Promise<string> {
+    return this.decodeSoon(key, stored);
+  }
+
+  /** As {@link decode}, but what is not packed is there at once; faults are thrown at once, too. */
+  decodeSoon(key: string, stored: string): string | Promise<string> {
     const read = this.#unseal(key, stored);
     if (typeof read === 'string') return read;
-    return (await expand(read, { maxOutputLength: MAX_BYTES })).toString();
+    return expand(read, { maxOutputLength: MAX_BYTES }).then(String);
   }
 
   /** As {@link decode}, for a thread of its own. */

@@ -61,7 +61,6 @@ export class NeighbourReader {
     matches: readonly VectorMatch[],
     kind: CosineKind,
   ): Promise<SemanticFinding> {
-    const gate = contextGate(question.text);
     const told = new Set<string>();
     const neighbours: Neighbour[] = [];
     for (const match of matches) {
@@ -71,17 +70,19 @@ export class NeighbourReader {
         continue;
       }
       if (match.expiresAt <= this.parts.clock.now()) continue;
-      const text = await this.#readable(match.id, match.text);
+      // Questions are short: nothing of them is packed, and nothing is waited for.
+      const readable = this.#readable(match.id, match.text);
+      const text = typeof readable === 'object' ? await readable : readable;
       if (text === undefined) continue;
       const { vetoes, score, verbatim } = judge(question.text, text, match.similarity, kind);
-      const reasons: string[] = [...vetoes];
-      if (match.context < gate) reasons.push('context');
-      if (reasons.length === 0) {
+      const lacksContext = match.context < 1 && match.context < contextGate(question.text);
+      if (vetoes.length === 0 && !lacksContext) {
         neighbours.push({ match, score, verbatim });
         // Served whatever the others say.
         if (verbatim) break;
       } else if (match.similarity >= WORTH_TELLING) {
-        reasons.forEach((reason) => told.add(reason));
+        for (const reason of vetoes) told.add(reason);
+        if (lacksContext) told.add('context');
       }
     }
     neighbours.sort((p, q) => q.score - p.score);
@@ -148,12 +149,16 @@ export class NeighbourReader {
   }
 
   /** Undefined for what was sealed under another key, or torn: the neighbours can still be read. */
-  async #readable(id: string, sealed: string): Promise<string | undefined> {
-    try {
-      return await this.parts.codec.decode(id, sealed);
-    } catch (error) {
+  #readable(id: string, sealed: string): string | undefined | Promise<string | undefined> {
+    const lost = (error: unknown): string | undefined => {
       this.parts.onFault(error);
       return undefined;
+    };
+    try {
+      const read = this.parts.codec.decodeSoon(id, sealed);
+      return typeof read === 'string' ? read : read.catch(lost);
+    } catch (error) {
+      return lost(error);
     }
   }
 }

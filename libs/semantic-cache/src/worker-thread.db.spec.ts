@@ -73,6 +73,29 @@ describe('a worker thread', () => {
     expect(await hanging).toMatchObject({ code: 'hung' });
   });
 
+  it('tells how far it is behind, also when nobody waits any more', async () => {
+    const thread = threadOf();
+    expect(thread.behindMs).toBe(0);
+    await thread.call('echo', 1);
+    expect(thread.behindMs).toBe(0);
+    const now = performance.now();
+    const waiting = thread.call('late', 60_000).catch(() => undefined);
+    const clock = jest.spyOn(performance, 'now');
+    clock.mockReturnValue(now + 500);
+    expect(thread.behindMs).toBeGreaterThan(400);
+    // An answer to somebody else does not bring the one that waits any nearer.
+    await thread.call('echo', 2);
+    expect(thread.behindMs).toBeGreaterThan(400);
+    clock.mockRestore();
+    const hung = threadOf();
+    await hung.call('echo', 1);
+    void hung.call('hang', undefined, 20).catch(() => undefined);
+    await expect(hung.call('echo', 2, 25)).rejects.toMatchObject({ code: 'timeout' });
+    expect(hung.behindMs).toBeGreaterThan(20);
+    await thread.close();
+    await waiting;
+  });
+
   it('refuses calls after it was closed, also one that waited', async () => {
     const thread = threadOf();
     const waiting = thread.call('late', 60_000).catch((error: unknown) => error);

@@ -8,6 +8,8 @@ interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout | undefined;
+  /** When it was asked: by `performance.now()`. */
+  readonly since: number;
 }
 
 export class WorkerError extends Error {
@@ -40,6 +42,13 @@ export class WorkerThread {
     private readonly onNotice?: (notice: Readonly<Record<string, unknown>>) => void,
   ) {}
 
+  /** So many milliseconds it is behind at least: what is asked now comes after what has waited so long for its answer. */
+  get behindMs(): number {
+    const [oldest] = this.#waiting.values();
+    const since = Math.min(oldest?.since ?? Infinity, this.#silentSince ?? Infinity);
+    return since === Infinity ? 0 : performance.now() - since;
+  }
+
   /** @param timeoutMs after which the call is refused; the thread goes on and its late answer is dropped. */
   call<T>(method: string, args: unknown, timeoutMs?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -54,9 +63,10 @@ export class WorkerThread {
                 new WorkerError(`${this.file}: ${method} took over ${timeoutMs} ms`, 'timeout'),
               );
             }, timeoutMs);
+      const since = performance.now();
       // The thread's answers are typed by their callers.
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer });
-      this.#silentSince ??= performance.now();
+      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, timer, since });
+      this.#silentSince ??= since;
       worker.postMessage({ id, method, args });
     });
   }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { configFromObjects } from '@sluice/config';
 import { ManualClock } from '@sluice/kernel';
 import { randomUUID } from 'node:crypto';
@@ -138,6 +138,22 @@ describe('the semantic tier', () => {
     expect((await tier.lookup(stays(2), 1000)).candidate).toMatchObject({ verbatim: true });
     await tier.clear(undefined);
     expect(await tier.lookup(stays(3), 1000)).toEqual({ candidate: undefined, vetoes: [] });
+  });
+
+  it('misses at once, without a fault, while the store is behind', async () => {
+    const store = newStore();
+    const { tier, faults } = tierOf({ store });
+    await tier.open(cache, embedders);
+    tier.keep(ask(HOURS), answer('nine to five'));
+    await tier.flush();
+    const behind = jest.spyOn(store, 'isBehind').mockReturnValue(true);
+    const searched = jest.spyOn(store, 'search');
+    expect(await tier.lookup(ask(HOURS), 50)).toEqual({ candidate: undefined, vetoes: [] });
+    expect(behind).toHaveBeenCalledWith(50);
+    expect(searched).not.toHaveBeenCalled();
+    expect(faults).toEqual([]);
+    behind.mockReturnValue(false);
+    expect((await tier.lookup(ask(HOURS), 1000)).candidate).toBeDefined();
   });
 
   it('serves a question that points back only within a like conversation', async () => {

@@ -226,7 +226,7 @@ export class SemanticTier {
     if (this.#status.state !== 'open' || embedder === undefined) return NOTHING;
     if (!this.parts.store.mayHold(question.scope, question.fingerprint)) return NOTHING;
     const started = performance.now();
-    if (started < this.#restUntil) return NOTHING;
+    if (started < this.#restUntil || this.parts.store.isBehind(timeoutMs)) return NOTHING;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);

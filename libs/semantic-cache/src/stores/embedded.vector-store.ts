@@ -49,6 +49,10 @@ export class EmbeddedVectorStore extends VectorStore {
     return this.#filter?.has(`${scope}/${fingerprint}`) ?? true;
   }
 
+  override isBehind(timeoutMs: number): boolean {
+    return this.#thread.behindMs > timeoutMs;
+  }
+
   async open(space: VectorSpace): Promise<void> {
     this.#filter = undefined;
     await this.#thread.call('open', space);

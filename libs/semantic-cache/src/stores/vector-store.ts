@@ -64,6 +64,10 @@ export abstract class VectorStore {
   mayHold(_scope: string, _fingerprint: string): boolean {
     return true;
   }
+  /** True when what is searched for now would certainly not be there within the time: it need not be waited for. */
+  isBehind(_timeoutMs: number): boolean {
+    return false;
+  }
   /** Makes or finds the space. Points of other spaces are not touched and never found. */
   abstract open(space: VectorSpace): Promise<void>;
   /** Nearest first. */

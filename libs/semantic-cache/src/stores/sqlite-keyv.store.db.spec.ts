@@ -23,7 +23,6 @@ function storeAt(path: string, changes: Partial<SqliteStoreOptions> = {}): Sqlit
     maxBytes: () => 1e9,
     clock: new ManualClock(),
     logger: new RecordingLogger(),
-    readers: 1,
     ...changes,
   });
   open.push(store);

@@ -64,8 +64,16 @@ class Faucet {
       if (item === null || item === undefined) return { done: true, value: undefined };
       return { done: false, value: ChatChunk.of({ type: 'text', choice: 0, text: item }) };
     };
+    const take = (): ChatChunk | undefined => {
+      if (typeof this.#queue[0] !== 'string' && !(this.#queue[0] instanceof Error))
+        return undefined;
+      const item = this.#queue.shift();
+      if (item instanceof Error) throw item;
+      return ChatChunk.of({ type: 'text', choice: 0, text: item ?? '' });
+    };
     return ChatReply.stream(
       {
+        take,
         [Symbol.asyncIterator]: () => ({
           next,
           return: async () => {
@@ -112,6 +120,28 @@ describe('a run shared by identical calls', () => {
     expect(endB[0]).toMatchObject({ outcome: 'completed', costMicroUsd: 0 });
     expect(b.call.journal.cache?.verdict).toBe('coalesced');
     expect(a.call.journal.cache).toBeUndefined();
+  });
+
+  it('lets each reader take what is here, in one order, and nobody while another waits for more', async () => {
+    const tap = new Faucet();
+    const [a, b] = [callOf('a'), callOf('b')];
+    const run = new SharedRun(a.call, tap.handler, () => undefined);
+    const [first, second] = [(await run.join(a.call)).chunks(), (await run.join(b.call)).chunks()];
+    const taken = (chunk: ChatChunk | undefined) =>
+      chunk === undefined ? '-' : textOfChunk(chunk);
+    expect(taken(first.take())).toBe('-');
+    tap.send('x', 'y');
+    expect([first, first, first].map((reader) => taken(reader.take()))).toEqual(['x', 'y', '-']);
+    const waiting = first.next();
+    tap.send('z');
+    // On its way to the first reader: taking the next one now would overtake it.
+    expect([second, second, second].map((r) => taken(r.take()))).toEqual(['x', 'y', '-']);
+    expect(taken((await waiting).value)).toBe('z');
+    expect(taken(second.take())).toBe('z');
+    tap.send(new GatewayError('upstream_error', 'boom'));
+    expect(first.take()).toBeUndefined();
+    await expect(first.next()).rejects.toThrow('boom');
+    await expect(second.next()).rejects.toThrow('boom');
   });
 
   it('gives a late joiner what was already sent', async () => {

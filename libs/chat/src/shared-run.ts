@@ -9,6 +9,8 @@ import {
   type ChatCall,
   type ChatChunk,
   type ChatHandler,
+  type ChunkReader,
+  type ChunkSource,
   type Outcome,
   type Progress,
   type ReplyEnd,
@@ -50,7 +52,7 @@ export class SharedRun implements SpendHold {
   #keptChars = 0;
   readonly #maxChars: number;
   readonly #onOver: () => void;
-  #iterator: AsyncIterator<ChatChunk> | undefined;
+  #iterator: ChunkReader | undefined;
   #pulling: Promise<void> | undefined;
   #end: ReplyEnd | undefined;
   #failure: GatewayError | undefined;
@@ -149,8 +151,13 @@ export class SharedRun implements SpendHold {
     }
   }
 
-  #read(reader: Reader): AsyncIterable<ChatChunk> {
+  #read(reader: Reader): ChunkSource {
     return {
+      take: () => {
+        if (reader.position >= this.#gone + this.#chunks.length && !this.#takeOne())
+          return undefined;
+        return this.#next(reader);
+      },
       [Symbol.asyncIterator]: () => ({
         next: async (): Promise<IteratorResult<ChatChunk>> => {
           while (reader.position >= this.#gone + this.#chunks.length) {
@@ -159,10 +166,7 @@ export class SharedRun implements SpendHold {
             this.#pulling ??= this.#pull();
             await this.#pulling;
           }
-          const value = this.#chunks[reader.position - this.#gone];
-          if (value === undefined) throw tooSlow();
-          reader.position++;
-          return { done: false, value };
+          return { done: false, value: this.#next(reader) };
         },
         return: async (): Promise<IteratorResult<ChatChunk>> => {
           this.#leave(reader);
@@ -170,6 +174,26 @@ export class SharedRun implements SpendHold {
         },
       }),
     };
+  }
+
+  #next(reader: Reader): ChatChunk {
+    const chunk = this.#chunks[reader.position - this.#gone];
+    if (chunk === undefined) throw tooSlow();
+    reader.position++;
+    return chunk;
+  }
+
+  /** Keeps a chunk that is here already; false when one must wait for it, or for how the run ended. */
+  #takeOne(): boolean {
+    if (this.#pulling !== undefined || this.#over) return false;
+    try {
+      const chunk = this.#iterator?.take();
+      if (chunk !== undefined) this.#keep(chunk);
+      return chunk !== undefined;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 
   /** Fetches one chunk for everybody. */
@@ -183,11 +207,15 @@ export class SharedRun implements SpendHold {
         this.#keep(step.value);
       }
     } catch (error) {
-      this.#failure = asGatewayError(error);
-      this.#close();
+      this.#fail(error);
     } finally {
       this.#pulling = undefined;
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = asGatewayError(error);
+    this.#close();
   }
 
   #keep(chunk: ChatChunk): void {

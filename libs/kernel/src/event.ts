@@ -71,6 +71,19 @@ export interface WireFrame {
 }
 
 /**
+ * The chunks of a streamed answer. `take` gives one that is here already, without the cost of a promise; undefined
+ * means: ask `next`. It throws what `next` would reject with, and must not be asked while a `next` is under way.
+ */
+export interface ChunkSource extends AsyncIterable<ChatChunk> {
+  take?(): ChatChunk | undefined;
+}
+
+/** A {@link ChunkSource} that is being read. */
+export interface ChunkReader extends AsyncIterableIterator<ChatChunk> {
+  take(): ChatChunk | undefined;
+}
+
+/**
  * One step of a streamed answer: an upstream frame, the events it means, or both.
  * Events are parsed only when somebody asks: a same-dialect stream costs no JSON work per chunk.
  */

@@ -52,6 +52,8 @@ export {
 } from './prompt.js';
 export {
   ChatChunk,
+  type ChunkReader,
+  type ChunkSource,
   type ChatEvent,
   type DialectName,
   type FinishReason,

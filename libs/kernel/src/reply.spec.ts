@@ -121,6 +121,55 @@ describe('ChatReply', () => {
   });
 });
 
+describe('chunks that are here already', () => {
+  /** A source that has all of its texts at once; an error is thrown in its turn. */
+  const ready = (...items: (string | Error)[]) => {
+    const left = [...items];
+    const take = (): ChatChunk | undefined => {
+      const item = left.shift();
+      if (item instanceof Error) throw item;
+      return item === undefined ? undefined : ChatChunk.of({ type: 'text', choice: 0, text: item });
+    };
+    return { take, ...source([]).chunks };
+  };
+
+  it('are taken without waiting, seen by every observer, and end with next()', async () => {
+    const reply = ChatReply.stream(ready('a', 'b'), () => paid);
+    const record = watched(reply);
+    const chunks = reply.chunks();
+    expect([chunks.take(), chunks.take()].map((chunk) => chunk?.events)).toMatchObject([
+      [{ text: 'a' }],
+      [{ text: 'b' }],
+    ]);
+    expect(chunks.take()).toBeUndefined();
+    expect(record.ends).toEqual([]);
+    expect(await chunks.next()).toMatchObject({ done: true });
+    expect(record.seen).toEqual(['a', 'b']);
+    expect(record.ends).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  it('fail the reply when the source fails, and are none after its end', async () => {
+    const failing = ChatReply.stream(ready('a', new Error('x')), () => paid);
+    const record = watched(failing);
+    const chunks = failing.chunks();
+    chunks.take();
+    expect(() => chunks.take()).toThrow(GatewayError);
+    expect(record.ends).toMatchObject([{ outcome: 'failed' }]);
+    const left = ChatReply.stream(ready('a'), () => paid);
+    const reader = left.chunks();
+    await left.abandon();
+    expect(reader.take()).toBeUndefined();
+  });
+
+  it('are not there for a source that knows only next()', () => {
+    expect(
+      ChatReply.stream(source(['a']).chunks, () => paid)
+        .chunks()
+        .take(),
+    ).toBeUndefined();
+  });
+});
+
 describe('settled()', () => {
   const ways: [string, () => Promise<ChatReply>, (r: ChatReply) => Promise<unknown>, string][] = [
     [

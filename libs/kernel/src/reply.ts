@@ -1,5 +1,5 @@
 import { asGatewayError, type GatewayError } from './error.js';
-import type { ChatChunk, WireFrame } from './event.js';
+import type { ChatChunk, ChunkReader, ChunkSource, WireFrame } from './event.js';
 import type { ChatMessage } from './message.js';
 import type { MicroUsd } from './money.js';
 import { NO_USAGE, type Usage } from './usage.js';
@@ -47,7 +47,7 @@ interface MessageSource {
 
 interface StreamSource {
   readonly kind: 'stream';
-  readonly chunks: AsyncIterable<ChatChunk>;
+  readonly chunks: ChunkSource;
   readonly bill: (outcome: Outcome) => Bill;
 }
 
@@ -79,7 +79,7 @@ export class ChatReply {
   /**
    * @param bill asked once at the end; for an interrupted stream it estimates and marks.
    */
-  static stream(chunks: AsyncIterable<ChatChunk>, bill: (outcome: Outcome) => Bill): ChatReply {
+  static stream(chunks: ChunkSource, bill: (outcome: Outcome) => Bill): ChatReply {
     return new ChatReply({ kind: 'stream', chunks, bill });
   }
 
@@ -114,15 +114,26 @@ export class ChatReply {
   }
 
   /** Reads the stream, once. Leaving the loop early ends the reply as abandoned. */
-  chunks(): AsyncIterableIterator<ChatChunk> {
-    if (this.#source.kind === 'message') throw new TypeError('chunks() on a message');
+  chunks(): ChunkReader {
+    const source = this.#source;
+    if (source.kind === 'message') throw new TypeError('chunks() on a message');
     if (this.#started) throw new TypeError('a reply can be read only once');
     this.#started = true;
-    const iterator = this.#source.chunks[Symbol.asyncIterator]();
+    const iterator = source.chunks[Symbol.asyncIterator]();
     this.#iterator = iterator;
     // A hand-written iterator: a generator that gets return() before its first next() never runs its finally.
-    const self: AsyncIterableIterator<ChatChunk> = {
+    const self: ChunkReader = {
       [Symbol.asyncIterator]: () => self,
+      take: () => {
+        if (this.#ended) return undefined;
+        try {
+          const chunk = source.chunks.take?.();
+          if (chunk !== undefined) this.#tell(chunk);
+          return chunk;
+        } catch (error) {
+          throw this.#failed(error);
+        }
+      },
       next: async () => {
         if (this.#ended) return { done: true, value: undefined };
         try {
@@ -133,13 +144,11 @@ export class ChatReply {
             this.#end('completed');
             return { done: true, value: undefined };
           }
-          for (const observer of this.#observers) observer.onChunk?.(step.value);
+          this.#tell(step.value);
           return { done: false, value: step.value };
         } catch (error) {
           if (this.ended) return { done: true, value: undefined };
-          const failure = asGatewayError(error);
-          this.#end('failed', failure);
-          throw failure;
+          throw this.#failed(error);
         }
       },
       return: async () => {
@@ -158,6 +167,16 @@ export class ChatReply {
     const iterator = this.#iterator ?? this.#source.chunks[Symbol.asyncIterator]();
     // The source frees its socket in return(); its own failure there changes nothing for anybody.
     await iterator.return?.().catch(() => undefined);
+  }
+
+  #tell(chunk: ChatChunk): void {
+    for (const observer of this.#observers) observer.onChunk?.(chunk);
+  }
+
+  #failed(error: unknown): GatewayError {
+    const failure = asGatewayError(error);
+    this.#end('failed', failure);
+    return failure;
   }
 
   #bill(outcome: Outcome): Bill {

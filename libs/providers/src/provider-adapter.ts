@@ -1,7 +1,7 @@
 import type {
   ChatCall,
-  ChatChunk,
   ChatMessage,
+  ChunkSource,
   DialectName,
   RawJson,
   StopSignal,
@@ -9,14 +9,6 @@ import type {
   Usage,
   WireBody,
 } from '@sluice/kernel';
-
-/**
- * An upstream's chunks. `take` gives one that is here already, without the cost of a promise; undefined means: ask
- * `next`. It may throw what `next` would reject with.
- */
-export interface ChunkSource extends AsyncIterable<ChatChunk> {
-  take?(): ChatChunk | undefined;
-}
 
 /** What an upstream answered. The first chunk of a stream has not been awaited yet. */
 export type ProviderAnswer =

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { asGatewayError, type ChatCall, type ChatChunk, type ChatReply } from '@sluice/kernel';
+import { asGatewayError, type ChatCall, type ChatReply, type ChunkReader } from '@sluice/kernel';
 import type { WireStream } from '@sluice/chat';
 
 export interface SseOptions {
@@ -13,7 +13,7 @@ export interface SseOptions {
  * a failure ends with the dialect's error frame; a client that leaves abandons the reply.
  */
 export class SseStream extends Readable {
-  readonly #chunks: AsyncIterator<ChatChunk>;
+  readonly #chunks: ChunkReader;
   readonly #heartbeat: NodeJS.Timeout;
   #pulling = false;
   /** The socket is behind: nothing is pulled until it asks for more. */
@@ -58,13 +58,16 @@ export class SseStream extends Readable {
     this.#pulling = true;
     try {
       while (!this.#full) {
-        const step = await this.#chunks.next();
+        const here = this.#chunks.take();
+        const step = here === undefined ? await this.#chunks.next() : undefined;
         if (this.destroyed || this.#over) return;
-        if (step.done === true) {
+        if (step?.done === true) {
           this.#end(this.wire.end(this.options.extra?.()));
           return;
         }
-        const text = this.wire.chunk(step.value);
+        const chunk = here ?? step?.value;
+        if (chunk === undefined) continue;
+        const text = this.wire.chunk(chunk);
         if (text === '') continue;
         this.call.journal.firstTokenAt ??= performance.now();
         this.#heartbeat.refresh();

@@ -49,12 +49,15 @@ export class AttemptGate {
     this.#stop.abort(error);
   }
 
-  /** Cuts after `ms`, unless disarmed. Replaces an earlier timer. */
+  /** Cuts after `ms`, at once when that is over, unless disarmed. Replaces an earlier timer. */
   arm(reason: CutReason, ms: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.cut(reason);
-    }, ms);
+    this.#timer = setTimeout(
+      () => {
+        this.cut(reason);
+      },
+      Math.max(ms, 0),
+    );
   }
   disarm(): void {
     clearTimeout(this.#timer);

@@ -41,6 +41,8 @@ export class AttemptStream implements AsyncIterableIterator<ChatChunk> {
   #over = false;
   #idle: NodeJS.Timeout | undefined;
   #waiting = false;
+  /** A chunk that waits for the hold, when nobody has asked for it with a promise yet. */
+  #passing: Promise<ChatChunk> | undefined;
 
   constructor(
     private readonly answer: StreamAnswer,
@@ -69,24 +71,42 @@ export class AttemptStream implements AsyncIterableIterator<ChatChunk> {
     return this;
   }
 
+  take(): ChatChunk | undefined {
+    if (this.#passing !== undefined) return undefined;
+    if (this.#next === this.#kept.length) {
+      if (this.#over || this.#stop) return undefined;
+      const here = this.#here();
+      if (here === undefined) return undefined;
+      this.#keep(here);
+    }
+    const chunk = this.#pass();
+    if (chunk instanceof ChatChunk) return chunk;
+    this.#passing = chunk;
+    // Whoever asks next is told; nobody has to.
+    chunk.catch(() => undefined);
+    return undefined;
+  }
+
   async next(): Promise<IteratorResult<ChatChunk>> {
-    if (this.#next < this.#kept.length) return this.#deliver();
-    if (this.#over) return { done: true, value: undefined };
-    if (this.#stop) return { done: false, value: this.#endEarly() };
-    let step: IteratorResult<ChatChunk>;
-    try {
-      const here = this.#take?.();
-      step = here === undefined ? await this.#pull() : { done: false, value: here };
-    } catch (error) {
-      this.#finish();
-      throw asGatewayError(error);
+    if (this.#passing !== undefined) {
+      const passing = this.#passing;
+      this.#passing = undefined;
+      return { done: false, value: await passing };
     }
-    if (step.done === true) {
-      this.#finish();
-      return { done: true, value: undefined };
+    if (this.#next === this.#kept.length) {
+      if (this.#over) return { done: true, value: undefined };
+      if (this.#stop) return { done: false, value: this.#endEarly() };
+      const here = this.#here();
+      if (here === undefined) {
+        const step = await this.#pull();
+        if (step.done === true) return step;
+        this.#keep(step.value);
+      } else {
+        this.#keep(here);
+      }
     }
-    this.#keep(step.value);
-    return this.#deliver();
+    const chunk = this.#pass();
+    return { done: false, value: chunk instanceof ChatChunk ? chunk : await chunk };
   }
 
   async return(): Promise<IteratorResult<ChatChunk>> {
@@ -126,25 +146,36 @@ export class AttemptStream implements AsyncIterableIterator<ChatChunk> {
     if (this.#characters > before) this.#contentChunks++;
   }
 
-  #deliver(): IteratorResult<ChatChunk> | Promise<IteratorResult<ChatChunk>> {
+  /** The next of the kept chunks; a promise where the caller's hold must be asked for more first. */
+  #pass(): ChatChunk | Promise<ChatChunk> {
     const chunk = this.#kept[this.#next++];
-    if (chunk === undefined) return { done: true, value: undefined };
-    if (this.#stop || this.#characters === 0) return { done: false, value: chunk };
+    if (chunk === undefined) throw new TypeError('there is no chunk to pass');
+    if (this.#stop || this.#characters === 0) return chunk;
     const progress = this.call.hold.progress(this.#outputTokens());
     if (progress instanceof Promise) {
       return progress.then((now) => {
         this.#heed(now);
-        return { done: false, value: chunk };
+        return chunk;
       });
     }
     this.#heed(progress);
-    return { done: false, value: chunk };
+    return chunk;
   }
 
   #heed(progress: Progress): void {
     if (progress === 'go' || this.#stop) return;
     this.#stop = true;
     this.gate.cut('stopped');
+  }
+
+  /** What has come by now. */
+  #here(): ChatChunk | undefined {
+    try {
+      return this.#take?.();
+    } catch (error) {
+      this.#finish();
+      throw asGatewayError(error);
+    }
   }
 
   /** Awaits the next chunk with one timer for the whole stream: silence counts only while somebody waits. */
@@ -158,7 +189,12 @@ export class AttemptStream implements AsyncIterableIterator<ChatChunk> {
       this.#idle.refresh();
     }
     try {
-      return await this.gate.within(this.#source.next());
+      const step = await this.gate.within(this.#source.next());
+      if (step.done === true) this.#finish();
+      return step;
+    } catch (error) {
+      this.#finish();
+      throw asGatewayError(error);
     } finally {
       this.#waiting = false;
     }

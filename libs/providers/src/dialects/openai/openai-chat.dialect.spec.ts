@@ -474,6 +474,42 @@ describe('a stream', () => {
       reader.read({ event: undefined, data: '{"choices":[{"delta":{"content":"a' })!.events,
     ).toEqual([]);
   });
+  it('means by frames that differ in one text what each of them means alone', () => {
+    const start = '{"choices":[{"index":0,"delta":{"role":"assistant"}}]}';
+    const alone = (data: string): unknown => {
+      const reader = own.reader(chatCall({ stream: true }));
+      reader.read({ event: undefined, data: start });
+      return reader.read({ event: undefined, data })?.events;
+    };
+    const shapes: ((text: string) => object)[] = [
+      (content) => ({ id: 'c', choices: [{ index: 0, delta: { content }, finish_reason: null }] }),
+      (content) => ({ id: 'c', choices: [{ index: 3, delta: { content } }], usage: null }),
+      (content) => ({ choices: [{ index: 0, delta: { content }, logprobs: { content: [] } }] }),
+      (refusal) => ({ choices: [{ index: 0, delta: { refusal } }] }),
+      (args) => ({
+        choices: [
+          { index: 0, delta: { tool_calls: [{ index: 0, function: { arguments: args } }] } },
+        ],
+      }),
+    ];
+    // A text is written into the frame as it is, so that it may also be something that JSON does not take.
+    const text = fc.oneof(
+      fc.constantFrom('', ' the', 'a\\n', '\\u0041', '\n', 'say \\"', '\\', '","content":"b'),
+      fc.string({ unit: 'binary', maxLength: 20 }),
+    );
+    const step = fc.record({ text, shape: fc.constantFrom(...shapes) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        const reader = own.reader(chatCall({ stream: true, body: { n: 1000 } }));
+        reader.read({ event: undefined, data: start });
+        for (const { shape, text: written } of steps) {
+          const data = JSON.stringify(shape('TEXT')).replace('TEXT', () => written);
+          expect(reader.read({ event: undefined, data })?.events).toEqual(alone(data));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
   it('finds by looking what parsing would find, for any texts and any spacing', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(

@@ -6,6 +6,14 @@ export interface FrameFindings {
   finished: number;
   hasUsage: boolean;
   hasError: boolean;
+  /** The frame is another one but for the text between these two parts. */
+  template: FrameTemplate | undefined;
+}
+
+/** A frame with one text in it, around that text. */
+export interface FrameTemplate {
+  readonly head: string;
+  readonly tail: string;
 }
 
 const KEYS =
@@ -18,11 +26,16 @@ const BACKSLASH = 92;
  * a frame that fits it costs two comparisons.
  */
 export class FrameScanner {
-  #head = '';
-  #tail = '';
+  #template: FrameTemplate | undefined;
 
   /** The result is reused by the next call. */
-  readonly #found: FrameFindings = { said: 0, finished: 0, hasUsage: false, hasError: false };
+  readonly #found: FrameFindings = {
+    said: 0,
+    finished: 0,
+    hasUsage: false,
+    hasError: false,
+    template: undefined,
+  };
 
   scan(data: string): Readonly<FrameFindings> {
     const found = this.#found;
@@ -30,20 +43,14 @@ export class FrameScanner {
     found.finished = 0;
     found.hasUsage = false;
     found.hasError = false;
-    const text = data.length - this.#head.length - this.#tail.length;
-    if (
-      this.#head !== '' &&
-      text >= 0 &&
-      data.startsWith(this.#head) &&
-      data.endsWith(this.#tail)
-    ) {
-      // A quote inside may be the end of the text and the beginning of something else: then look closely.
-      if (!data.slice(this.#head.length, data.length - this.#tail.length).includes('"')) {
-        found.said = text;
-        return found;
-      }
+    found.template = undefined;
+    const template = this.#template;
+    if (template !== undefined && fits(data, template)) {
+      found.said = data.length - template.head.length - template.tail.length;
+      found.template = template;
+    } else {
+      this.#search(data, found);
     }
-    this.#search(data, found);
     return found;
   }
 
@@ -83,10 +90,26 @@ export class FrameScanner {
       !found.hasUsage &&
       !found.hasError
     ) {
-      this.#head = data.slice(0, from);
-      this.#tail = data.slice(to);
+      this.#template = { head: own(data.slice(0, from)), tail: own(data.slice(to)) };
     }
   }
+}
+
+/**
+ * The tail begins with a quote: an earlier one may be the end of the text and the beginning of something else. Slices are
+ * compared as memory, `startsWith` and `endsWith` character by character: 0.2 µs for a frame of 200, and 0.5.
+ */
+function fits(data: string, { head, tail }: FrameTemplate): boolean {
+  const end = data.length - tail.length;
+  if (end < head.length || data.indexOf('"', head.length) !== end) return false;
+  const begins = data.slice(0, head.length);
+  const ends = data.slice(end);
+  return ends === tail && begins === head;
+}
+
+/** A text of its own: a slice of what came with it would keep that, and is slower to compare. */
+function own(slice: string): string {
+  return Buffer.from(slice).toString();
 }
 
 function endOfString(data: string, from: number): number {

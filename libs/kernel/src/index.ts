@@ -103,3 +103,4 @@ export { settled, type Settlement } from './settled.js';
 export { firstStop, StopSource, type StopSignal } from './stop-signal.js';
 export { ifCode } from './if-code.js';
 export { bounded } from './bounded.cache.js';
+export { GenerationMap } from './generation.map.js';

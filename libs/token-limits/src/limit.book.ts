@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { bounded } from '@sluice/kernel';
-import { LRUCache } from 'lru-cache';
+import { GenerationMap } from '@sluice/kernel';
 import type { Limit } from './scopes/limit.js';
 import type { Standing } from './ledger/spend.ledger.js';
 
@@ -20,7 +19,7 @@ export interface Entry {
  */
 @Injectable()
 export class LimitBook {
-  readonly #entries = new LRUCache<string, Entry>(bounded(50_000));
+  readonly #entries = new GenerationMap<Entry>(25_000);
   readonly #system = new Map<string, Entry>();
 
   /** Notes which limit a counter counts for. */

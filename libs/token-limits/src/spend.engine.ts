@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
-import { bounded, Clock } from '@sluice/kernel';
+import { Clock, GenerationMap } from '@sluice/kernel';
 import { Logger } from '@sluice/observability';
 import { RedisConnection, RedisUnavailable } from '@sluice/redis';
 import { AllowanceBank } from './allowance/allowance.bank.js';
@@ -50,7 +49,7 @@ export class SpendEngine {
   #crossings: CrossingWatch = { thresholds: () => [], tell: async () => undefined };
   readonly #observers: ((standings: readonly Standing[]) => void)[] = [];
   /** The limit that was last applied to each counter. */
-  readonly #limits = new LRUCache<string, number>(bounded(200_000));
+  readonly #limits = new GenerationMap<number>(100_000);
   readonly #settlements: Settlements;
   readonly #timers: NodeJS.Timeout[] = [];
 

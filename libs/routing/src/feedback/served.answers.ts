@@ -1,4 +1,4 @@
-import type { Caller } from '@sluice/kernel';
+import { GenerationMap, type Caller } from '@sluice/kernel';
 
 interface Served {
   readonly caller: Pick<Caller, 'tenant' | 'id'>;
@@ -7,30 +7,24 @@ interface Served {
   judged: boolean;
 }
 
-/**
- * Who was served which answer, of the last `least` at least and twice as many at most, for so long. Forgotten a generation at a
- * time: pushing the oldest out of a list for each new one is a good part of what a hit costs.
- */
+/** Who was served which answer, of the last `least` at least, for so long. */
 export class ServedAnswers {
-  #young = new Map<string, Served>();
-  #old = new Map<string, Served>();
+  readonly #served: GenerationMap<Served>;
 
   constructor(
-    private readonly least: number,
+    least: number,
     private readonly keptMs: number,
-  ) {}
+  ) {
+    this.#served = new GenerationMap(least);
+  }
 
   add(requestId: string, caller: Caller, now: number): void {
-    if (this.#young.size >= this.least) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(requestId, { caller, at: now, judged: false });
+    this.#served.set(requestId, { caller, at: now, judged: false });
   }
 
   /** Takes one judgement. Undefined for an answer that is not known, too old, or another caller's. */
   judge(requestId: string, caller: Caller, now: number): 'noted' | 'judged' | undefined {
-    const served = this.#young.get(requestId) ?? this.#old.get(requestId);
+    const served = this.#served.peek(requestId);
     if (served?.caller.tenant !== caller.tenant || served.caller.id !== caller.id) return undefined;
     if (now - served.at > this.keptMs) return undefined;
     if (served.judged) return 'judged';

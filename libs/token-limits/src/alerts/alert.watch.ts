@@ -19,6 +19,8 @@ export class AlertWatch {
   /** Fired, as far as this process knows; the repository has the last word. */
   readonly #known = new Set<string>();
   #onAlert: (threshold: number) => void = () => undefined;
+  /** Most counters are below every threshold, at every call. */
+  #lowest: { readonly of: readonly number[]; readonly value: number } = { of: [], value: Infinity };
 
   constructor(
     private readonly alerts: BudgetAlertRepository,
@@ -40,8 +42,9 @@ export class AlertWatch {
   /** Looks at limits whose counters have moved. */
   look(entries: readonly Entry[]): void {
     const { thresholds } = this;
+    const lowest = this.#lowestOf(thresholds);
     for (const entry of entries) {
-      if (entry.spent === 0) continue;
+      if (entry.spent === 0 || entry.spent < entry.limit * lowest) continue;
       for (const threshold of thresholds) {
         if (entry.spent < entry.limit * threshold) continue;
         const key = `${entry.counter} ${threshold}`;
@@ -59,6 +62,12 @@ export class AlertWatch {
         if (!queued) this.#known.delete(key);
       }
     }
+  }
+
+  #lowestOf(thresholds: readonly number[]): number {
+    if (this.#lowest.of !== thresholds)
+      this.#lowest = { of: thresholds, value: Math.min(...thresholds) };
+    return this.#lowest.value;
   }
 
   /** Fires what a ledger has seen to cross a threshold. Resolves when all of it is stored. */

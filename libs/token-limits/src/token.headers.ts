@@ -10,6 +10,8 @@ import { Calendar } from './scopes/period.js';
 interface OwnLimit {
   readonly counter: string;
   readonly limit: number;
+  /** `limit`, for a header: writing a large number takes as long as all the rest. */
+  readonly text: string;
   readonly endMs: number;
 }
 
@@ -35,22 +37,24 @@ export class TokenHeaders {
   /** By the limit with the fewest tokens left; empty when the caller has none. From memory, without I/O. */
   of(caller: Caller, options: { readonly anthropic: boolean }): Readonly<Record<string, string>> {
     const now = this.clock.now();
-    let tightest: { limit: number; left: number; endMs: number } | undefined;
-    for (const { counter, limit, endMs } of this.#limitsOf(caller, now)) {
-      const entry = this.book.get(counter);
-      const left = Math.max(0, limit - (entry?.spent ?? 0) - (entry?.held ?? 0));
-      if (tightest === undefined || left < tightest.left) tightest = { limit, left, endMs };
+    let tightest: OwnLimit | undefined;
+    let least = Infinity;
+    for (const own of this.#limitsOf(caller, now)) {
+      const entry = this.book.get(own.counter);
+      const left = Math.max(0, own.limit - (entry?.spent ?? 0) - (entry?.held ?? 0));
+      if (left < least) [tightest, least] = [own, left];
     }
     if (tightest === undefined) return {};
-    const { limit, left, endMs } = tightest;
+    const { text, endMs } = tightest;
+    const left = String(least);
     const headers: Record<string, string> = {
-      'x-ratelimit-limit-tokens': String(limit),
-      'x-ratelimit-remaining-tokens': String(left),
+      'x-ratelimit-limit-tokens': text,
+      'x-ratelimit-remaining-tokens': left,
       'x-ratelimit-reset-tokens': duration(Math.ceil((endMs - now) / 1000)),
     };
     if (options.anthropic) {
-      headers['anthropic-ratelimit-tokens-limit'] = String(limit);
-      headers['anthropic-ratelimit-tokens-remaining'] = String(left);
+      headers['anthropic-ratelimit-tokens-limit'] = text;
+      headers['anthropic-ratelimit-tokens-remaining'] = left;
       headers['anthropic-ratelimit-tokens-reset'] =
         `${new Date(endMs).toISOString().slice(0, 19)}Z`;
     }
@@ -66,7 +70,8 @@ export class TokenHeaders {
       .filter(({ kind, unit }) => kind === 'caller' && unit === 'tokens')
       .map((limit) => {
         const { id, endMs } = this.#calendar.at(limit.span, now);
-        return { counter: counterKey(limit, id), limit: limit.limit, endMs };
+        const counter = counterKey(limit, id);
+        return { counter, limit: limit.limit, text: String(limit.limit), endMs };
       });
     this.#own.set(caller, { policies, day, limits });
     return limits;

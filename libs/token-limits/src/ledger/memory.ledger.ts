@@ -94,10 +94,11 @@ export class MemoryLedger extends BoundedLedger {
     this.#reservations.delete(id);
     this.#settled.add(id);
     const standings = before.map(({ counter }) => this.#standing(counter));
-    for (const { counter } of after) {
-      if (!standings.some((known) => known.counter === counter))
+    after.forEach(({ counter }, i) => {
+      // Most often it is the share at the same place.
+      if (before[i]?.counter !== counter && !before.some((share) => share.counter === counter))
         standings.push(this.#standing(counter));
-    }
+    });
     return standings;
   }
 

@@ -14,8 +14,9 @@ export interface Found {
   readonly tier: 'l1' | 'l2' | 'semantic';
   /** Of the entry, where it is not the call's own: a warm one. */
   readonly key?: string;
-  /** Of the semantic tier. */
+  /** Of the semantic tier, with what it was asked. */
   readonly candidate?: Candidate;
+  readonly question?: Question;
 }
 
 export interface Elsewhere {
@@ -144,7 +145,7 @@ export class CacheLookup {
     this.watch.metrics.lookup('semantic', fits, performance.now() - started);
     if (fits)
       return {
-        found: { answer: candidate.answer, tier: 'semantic', candidate },
+        found: { answer: candidate.answer, tier: 'semantic', candidate, question },
         question,
         vetoes: [],
       };

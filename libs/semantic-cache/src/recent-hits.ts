@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { ConfigStore } from '@sluice/config';
 import type { ChatCall } from '@sluice/kernel';
 import { LRUCache } from 'lru-cache';
 import type { CacheIdentity } from './cache-identity.js';
 import type { Found } from './cache-lookup.js';
-import { questionOf, type Question } from './semantic/question.js';
+import type { Question } from './semantic/question.js';
 import type { Candidate } from './semantic/semantic-tier.js';
 
 export interface RecentHit {
@@ -19,16 +18,13 @@ export interface RecentHit {
 export class RecentHits {
   readonly #hits = new LRUCache<string, RecentHit>({ max: 2000 });
 
-  constructor(private readonly config: ConfigStore) {}
-
-  note(call: ChatCall, identity: CacheIdentity, { candidate, key: warm }: Found): void {
-    const { key, scope } = identity;
-    if (candidate === undefined) {
-      this.#hits.set(call.id, { key: warm ?? key });
-      return;
-    }
-    const { version } = this.config.current.sluice.cache;
-    this.#hits.set(call.id, { key, candidate, question: questionOf(call, scope, key, version) });
+  note(call: ChatCall, { key }: CacheIdentity, { candidate, question, key: warm }: Found): void {
+    this.#hits.set(
+      call.id,
+      candidate === undefined || question === undefined
+        ? { key: warm ?? key }
+        : { key, candidate, question },
+    );
   }
 
   get(callId: string): RecentHit | undefined {

@@ -102,7 +102,7 @@ export class CacheWorld {
       this.identities,
       new CacheLookup(config, clock, this.identities, this.storage, watch),
       this.writer,
-      new RecentHits(config),
+      new RecentHits(),
     );
   }
 

@@ -75,7 +75,7 @@ async function replica(connection: RedisConnection = new DisabledRedisConnection
   const predictive = new PredictiveWarmer(config, storage, deferred);
   const watch = new LookupWatch(metrics, checks, predictive);
   const warmer = new CacheWarmer(config, bindings, deferred, logger, watch, new SoleProcess());
-  const recent = new RecentHits(config);
+  const recent = new RecentHits();
   const admin = new CacheAdminService(storage, channel, warmer, metrics, checks, recent);
   channel.onModuleInit();
   storage.onApplicationBootstrap();
@@ -132,6 +132,7 @@ describe('the administration of the cache', () => {
     const call = ask(question.text);
     recent.note(call, { scope: 'acme', key: question.key }, {
       candidate,
+      question,
     } as Parameters<RecentHits['note']>[2]);
     expect(await admin.feedback(call.id, true)).toEqual({ evicted: 0 });
     const { evicted } = await admin.feedback(call.id, false);

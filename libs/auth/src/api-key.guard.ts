@@ -26,7 +26,7 @@ export class ApiKeyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const access = this.#accessOf(context);
     if (access === 'public') return true;
-    const request = context.switchToHttp().getRequest<GuardedRequest>();
+    const request = context.getArgByIndex<GuardedRequest>(0);
     const caller = this.identifier.identify(request);
     return caller instanceof Promise
       ? caller.then((known) => admit(request, known, access))

@@ -122,6 +122,16 @@ describe('Chat Completions streams', () => {
     expect(stream.chunk(frame('{"id":"a","choices":[{"delta":{}}],"usage":null}'))).toBe(
       'data: {"id":"a","choices":[{"delta":{}}]}\n\n',
     );
+    // Wherever it stands, and however it is spaced.
+    expect(stream.chunk(frame('{"usage":null,"choices":[{"delta":{}}]}'))).toBe(
+      'data: {"choices":[{"delta":{}}]}\n\n',
+    );
+    expect(stream.chunk(frame('{"choices":[{"delta":{}}], "usage": null}'))).toBe(
+      'data: {"choices":[{"delta":{}}]}\n\n',
+    );
+    expect(stream.chunk(frame('{"choices":[{"delta":{"content":",\\"usage\\":null}"}}]}'))).toBe(
+      'data: {"choices":[{"delta":{"content":",\\"usage\\":null}"}}]}\n\n',
+    );
     expect(stream.chunk(frame('{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}'))).toBe(
       'data: {"choices":[{"delta":{}}]}\n\n',
     );

@@ -134,6 +134,17 @@ export async function heapMb(server) {
   return Number(value) / 1024 ** 2;
 }
 
+/** Answers from the cache and look-ups that found nothing, since the start. */
+export async function cacheCounts(server) {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const sum = (name) =>
+    [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'gm'))].reduce(
+      (total, [, value]) => total + Number(value),
+      0,
+    );
+  return { hits: sum('sluice_cache_hits_total'), misses: sum('sluice_cache_misses_total') };
+}
+
 /** Creates a key of the tier that the policies of these benchmarks name. */
 export async function createKey(server) {
   const response = await fetch(`${server.url}/v1/admin/keys`, {

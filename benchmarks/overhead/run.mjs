@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { closedLoop, openLoop, round, Sample } from './load.mjs';
-import { attach, createKey, heapMb, startGateway, startScript } from './processes.mjs';
+import { attach, cacheCounts, createKey, heapMb, startGateway, startScript } from './processes.mjs';
 import { printRow, printTable, summary } from './report.mjs';
 import { bodies, configYaml, policiesYaml, SETTINGS } from './settings.mjs';
 
@@ -85,8 +85,13 @@ async function run() {
       const fill = { path: '/v1/chat/completions', body: bodies.fixed };
       await closedLoop(forwarder, fill, { connections: 1, calls: 1 });
     }
+    const before = await cacheCounts(gateway);
     const row = { setting: setting.name, ...(await measure(setting, sides)) };
-    rows.push({ ...row, ...summary(row) });
+    const hitShare = shareOfHits(before, await cacheCounts(gateway));
+    // A setting that measures something else than it says is worse than none.
+    if (hitShare !== null && Math.abs(hitShare - (setting.hits ? 1 : 0)) > 0.02)
+      console.log(`${setting.name}: ${round(hitShare * 100)} % hits, not what it is to measure`);
+    rows.push({ ...row, hitShare, ...summary(row) });
     printRow(rows.at(-1));
   }
   const load = await memory(gateway);
@@ -98,6 +103,12 @@ async function run() {
   const json = JSON.stringify({ ...result, start, idle, load, rows }, null, 2);
   await writeFile(file, `${json}\n`);
   console.log(`written to ${file}`);
+}
+
+/** Null where the cache is off. */
+function shareOfHits(before, after) {
+  const [hits, misses] = [after.hits - before.hits, after.misses - before.misses];
+  return hits + misses === 0 ? null : round(hits / (hits + misses), 4);
 }
 
 /** Who is asked, and how: the bare yardstick, the gateway, and a peer where one runs and can do the same. */

@@ -53,17 +53,21 @@ const WORDS =
   tobacco tunnel falcon marble syrup theatre lichen magnet oyster parliament rocket sapphire tractor umbrella vaccine
   waterfall xylophone yeast zeppelin`.split(/\s+/);
 /**
- * A question of the length of {@link PROMPT} about eight of 64 words, another one for each number. The number itself is not in
- * it: texts that say other numbers are told apart without reading them.
+ * A question of the length of {@link PROMPT} that has no word in common with another: invented words, another dozen for each number.
+ * Nothing that is stored is near it; the number itself is not in it, as texts that say other numbers are told apart without a look-up.
  */
 function different(number) {
-  // Knuth's multiplicative hash: neighbouring numbers have nothing in common.
-  let bits = BigInt.asUintN(64, BigInt(number) * 11400714819323198485n);
-  const words = Array.from({ length: 8 }, () => {
-    bits = BigInt.asUintN(64, (bits >> 7n) ^ (bits << 3n));
-    return WORDS[Number(BigInt.asUintN(6, bits >> 20n))];
-  });
-  return `What has the ${words[0]} ${words[1]} to do with a ${words[2]} ${words[3]}, and why would ${words[4]} or ${words[5]} matter to ${words[6]} ${words[7]}?`;
+  // mulberry32
+  let seed = number | 0;
+  const random = (below) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+  const syllable = () => 'bdfgklmnprstvz'[random(14)] + 'aeiou'[random(5)];
+  const word = () => Array.from({ length: 2 + random(3) }, syllable).join('');
+  return `${Array.from({ length: 14 }, word).join(' ')}?`;
 }
 
 /** Another one for each of 262,144 numbers in a row. */
@@ -99,7 +103,7 @@ const fixedRoute = { yardstick: 'static', path: '/static' };
 
 /**
  * name → how to ask. `x-sluice-cache` is a public switch of the gateway. With `peer`, a peer can do the same.
- * Settings with a `rate` have an upstream that takes its time: they are measured in an open loop at that rate alone.
+ * `hits`: all but the first are answered from the cache, else none. Settings with a `rate` have an upstream that takes its time: they are measured in an open loop at that rate alone.
  */
 export const SETTINGS = [
   {
@@ -114,8 +118,8 @@ export const SETTINGS = [
   { name: 'auto', body: bodies.auto, ...forwarder },
   // Without the peer: version 1.15.2 answers 500 to every stream under Node 24 ("TypeError: immutable" on its headers).
   { name: 'stream', body: bodies.stream, ...forwarder },
-  { name: 'exact hit', body: bodies.fixed, ...fixedRoute },
-  { name: 'semantic hit', body: bodies.rephrased, ...fixedRoute },
+  { name: 'exact hit', body: bodies.fixed, hits: true, ...fixedRoute },
+  { name: 'semantic hit', body: bodies.rephrased, hits: true, ...fixedRoute },
   {
     name: 'miss, upstream 20 ms',
     body: fresh({ model: 'fixed' }),

@@ -4,6 +4,8 @@
 //   /fixed/v1    answers after 20 ms
 //   /sampled/v1  answers after a time drawn from a log-normal distribution, median 20 ms, p99 about 75 ms
 //   /paced/v1    streams: first token after 10 ms, then one every 5 ms (200 a second)
+// What it answers depends on the question, letter case and punctuation apart. Were it always the same, a semantic cache would learn, and
+// rightly, that one answer does for all.
 import { createServer } from 'node:http';
 
 const TOKENS = 32;
@@ -11,8 +13,10 @@ const FIXED_MS = 20;
 const SAMPLED = { median: 20, sigma: 0.6 };
 const PACED = { firstMs: 10, everyMs: 5 };
 
+/** Ten digits in the place of these. */
+const NUMBER = '##########';
 const usage = { prompt_tokens: 20, completion_tokens: TOKENS, total_tokens: 20 + TOKENS };
-const answer = Buffer.from(
+const answer = parted(
   JSON.stringify({
     id: 'chatcmpl-bench',
     object: 'chat.completion',
@@ -23,7 +27,7 @@ const answer = Buffer.from(
         index: 0,
         message: {
           role: 'assistant',
-          content: 'The answer is forty-two. '.repeat(8),
+          content: `The answer is ${NUMBER}. ${'It is as simple as that. '.repeat(7)}`,
           refusal: null,
         },
         logprobs: null,
@@ -44,12 +48,31 @@ const frame = (delta, finish = null) =>
   })}\n\n`;
 const frames = [
   frame({ role: 'assistant', content: '' }),
-  ...Array.from({ length: TOKENS }, (_, i) => frame({ content: `token${i} ` })),
+  ...Array.from({ length: TOKENS }, (_, i) =>
+    frame({ content: i === 0 ? `${NUMBER} ` : `token${i} ` }),
+  ),
   frame({}, 'stop'),
   `data: ${JSON.stringify({ id: 'chatcmpl-bench', object: 'chat.completion.chunk', created: 1_750_000_000, model: 'bench', choices: [], usage })}\n\n`,
   'data: [DONE]\n\n',
 ];
-const wholeStream = frames.join('');
+const wholeStream = parted(frames.join(''));
+
+/** The bytes before and after the number. */
+function parted(text) {
+  const [before, after] = text.split(NUMBER);
+  return [Buffer.from(before), Buffer.from(after)];
+}
+
+/** FNV-1a of the letters of the last message. */
+function numberOf(body) {
+  const content = body.slice(body.lastIndexOf('"content":"') + 11);
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < content.length && content[i] !== '"'; i++) {
+    const code = content.charCodeAt(i) | 32;
+    if (code >= 97 && code <= 122) hash = Math.imul(hash ^ code, 0x01000193);
+  }
+  return String(hash >>> 0).padStart(NUMBER.length, '0');
+}
 
 /** mulberry32: the same latencies in every run. */
 let seed = 42;
@@ -79,31 +102,35 @@ const server = createServer((request, response) => {
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => {
     const profile = request.url.split('/')[1];
-    const stream = Buffer.concat(chunks).includes('"stream":true');
+    const body = Buffer.concat(chunks).toString();
+    const stream = body.includes('"stream":true');
     const delay = delays[profile]?.() ?? 0;
-    const reply = () => (stream ? sendStream(response, profile) : sendAnswer(response));
+    const number = numberOf(body);
+    const reply = () =>
+      stream ? sendStream(response, profile, number) : sendAnswer(response, number);
     if (delay > 0) setTimeout(reply, delay);
     else reply();
   });
 });
 
-function sendAnswer(response) {
+function sendAnswer(response, number) {
+  const whole = Buffer.concat([answer[0], Buffer.from(number), answer[1]]);
   response.writeHead(200, {
     'content-type': 'application/json',
-    'content-length': answer.length,
+    'content-length': whole.length,
   });
-  response.end(answer);
+  response.end(whole);
 }
 
-function sendStream(response, profile) {
+function sendStream(response, profile, number) {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   if (profile !== 'paced') {
-    response.end(wholeStream);
+    response.end(Buffer.concat([wholeStream[0], Buffer.from(number), wholeStream[1]]));
     return;
   }
   let at = 0;
   const next = () => {
-    response.write(frames[at++]);
+    response.write(frames[at++].replace(NUMBER, number));
     if (at < frames.length) return;
     clearInterval(timer);
     response.end();

@@ -16,6 +16,7 @@ import {
 import { KeyFilter } from '../exact/key-filter.js';
 import { ValueCodec } from '../exact/value-codec.js';
 import { cosine, Partition } from './partition.js';
+import { SlicedWork } from './sliced-work.js';
 import { VectorIndex, type VectorIndexOptions } from './vector-index.js';
 import {
   VectorStore,
@@ -34,7 +35,7 @@ function indexAt(path = newPath(), more: Partial<VectorIndexOptions> = {}) {
   const notices: Readonly<Record<string, unknown>>[] = [];
   const collected = { times: 0 };
   const collect = () => collected.times++;
-  const tools = { KeyFilter, ValueCodec, Partition, cosine, collect };
+  const tools = { KeyFilter, ValueCodec, Partition, SlicedWork, cosine, collect };
   const index = new VectorIndex({ path, ...more }, tools, (notice) => notices.push(notice));
   /** The index is made in slices, one in each turn. */
   const ready = async () => {
@@ -64,14 +65,14 @@ describe('the index of questions', () => {
     const { index, path } = indexAt();
     index.open(SPACE);
     const points = Array.from({ length: 2100 }, (_, i) => pointOf({ message: at(i / 40) }));
-    index.upsert({ points });
+    await index.upsert({ points });
     const wanted = queryOf({ message: at(20), limit: 1 });
     const [nearest] = index.search(wanted);
     expect(nearest?.similarity).toBeGreaterThan(0.99);
     index.remove({ ids: [nearest?.id ?? ''] });
     expect(index.search(wanted)[0]?.id).not.toBe(nearest?.id);
     // Known ids are replaced, in the graph too.
-    index.upsert({ points: [{ ...points[0]!, message: at(89) }] });
+    await index.upsert({ points: [{ ...points[0]!, message: at(89) }] });
     expect(index.search(queryOf({ message: at(89), limit: 1 }))[0]?.id).toBe(points[0]!.id);
     expect(index.count()).toBe(2099);
     index.close();
@@ -85,10 +86,10 @@ describe('the index of questions', () => {
     again.index.close();
   });
 
-  it('packs and seals what it is given where it has a key', () => {
+  it('packs and seals what it is given where it has a key', async () => {
     const { index, path } = indexAt(newPath(), { sealing: { encryptionKey: 'secret' } });
     index.open(SPACE);
-    index.upsert({ points: [pointOf({ text: 'asked', answer: 'said '.repeat(500) })] });
+    await index.upsert({ points: [pointOf({ text: 'asked', answer: 'said '.repeat(500) })] });
     const [found] = index.search(queryOf());
     expect(found?.answer).toMatch(/^G/);
     expect(found?.text).not.toContain('asked');
@@ -107,10 +108,10 @@ describe('the index of questions', () => {
     const many = Array.from({ length: 500 }, (_, i) =>
       pointOf({ text: String(i), message: at(i / 10) }),
     );
-    index.upsert({ points: many });
+    await index.upsert({ points: many });
     const hot = { ...many[250]!, text: 'hot' };
     for (let time = 0; time < 1000; time++) {
-      index.upsert({
+      await index.upsert({
         points: [{ ...hot, answer: `answer ${time}`, expiresAt: NOW + 1000 + time }],
       });
     }
@@ -124,7 +125,7 @@ describe('the index of questions', () => {
     index.open(SPACE);
     await ready();
     const vectors = Array.from({ length: 5000 }, (_, i) => pointOf({ message: at(i / 60) }));
-    index.upsert({ points: vectors });
+    await index.upsert({ points: vectors });
     index.remove({ ids: vectors.slice(0, 2600).map(({ id }) => id) });
     expect(collected.times).toBe(0);
     while (collected.times === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -134,14 +135,14 @@ describe('the index of questions', () => {
     index.close();
   });
 
-  it('makes room for new points at once, the oldest going first', () => {
+  it('makes room for new points at once, the oldest going first', async () => {
     const { index } = indexAt();
     index.open(SPACE);
     const points = Array.from({ length: 10 }, (_, i) =>
       pointOf({ text: String(i), storedAt: NOW + i }),
     );
-    index.upsert({ points: points.slice(0, 6), maxEntries: 6 });
-    index.upsert({ points: points.slice(6), maxEntries: 6 });
+    await index.upsert({ points: points.slice(0, 6), maxEntries: 6 });
+    await index.upsert({ points: points.slice(6), maxEntries: 6 });
     expect(index.count()).toBe(6);
     const { timeoutMs: _, ...query } = queryOf({ limit: 20 });
     const texts = index.search(query).map(({ text }) => text);
@@ -161,7 +162,7 @@ describe('the index of questions', () => {
   it('leaves out vectors of another dimension', async () => {
     const { index, path } = indexAt();
     index.open(SPACE);
-    index.upsert({ points: [pointOf(), pointOf({ message: at(0, 4) })] });
+    await index.upsert({ points: [pointOf(), pointOf({ message: at(0, 4) })] });
     index.close();
     const again = indexAt(path, { space: SPACE });
     await again.ready();
@@ -169,14 +170,14 @@ describe('the index of questions', () => {
     again.index.close();
   });
 
-  it('sets a damaged file aside and begins anew', () => {
+  it('sets a damaged file aside and begins anew', async () => {
     const { index, path, notices } = indexAt();
     index.open(SPACE);
     index.close();
     writeFileSync(path, 'this is no database, but long enough'.repeat(200));
     index.open(SPACE);
     expect(notices).toContainEqual(expect.objectContaining({ corrupt: path }));
-    index.upsert({ points: [pointOf()] });
+    await index.upsert({ points: [pointOf()] });
     expect(index.sweep({ now: NOW, maxEntries: 0 })).toBe(1);
     index.close();
   });

@@ -4,6 +4,7 @@ import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqli
 import type { KeyFilter } from '../exact/key-filter.js';
 import type { ValueCodec } from '../exact/value-codec.js';
 import type { cosine, Partition } from './partition.js';
+import type { SlicedWork } from './sliced-work.js';
 import type { VectorMatch, VectorPoint, VectorQuery, VectorSpace } from './vector-store.js';
 
 export interface VectorIndexOptions {
@@ -19,6 +20,7 @@ export interface VectorIndexTools {
   readonly KeyFilter: typeof KeyFilter;
   readonly ValueCodec: typeof ValueCodec;
   readonly Partition: typeof Partition;
+  readonly SlicedWork: typeof SlicedWork;
   readonly cosine: typeof cosine;
   /** Collects garbage now. */
   readonly collect: () => void;
@@ -28,6 +30,8 @@ type Row = Record<string, SQLOutputValue>;
 
 const REBUILD_SLICE = 200;
 const RENEW_SLICE = 100;
+/** An insertion into a graph takes as long as a look-up: a batch of 64 at once would hold one back for 10 ms. */
+const ADD_SLICE = 4;
 /** Bytes beside V8's heap that may wait for a collection. */
 const MOST_UNSEEN = 8_000_000;
 /** Answers longer than this are packed. */
@@ -49,6 +53,8 @@ export class VectorIndex {
   readonly #partitions = new Map<string, Partition>();
   readonly #renewing = new WeakSet<Partition>();
   readonly #statements = new Map<string, StatementSync>();
+  /** Rows of the table that are not in the index yet. */
+  readonly #adding: SlicedWork<number, VectorPoint>;
   /** Bytes of partitions that are gone and may not be collected yet: about. */
   #unseen = 0;
   #isCollecting = false;
@@ -67,6 +73,9 @@ export class VectorIndex {
     this.#tools = tools;
     this.#codec = sealing === undefined ? undefined : new tools.ValueCodec(sealing.encryptionKey);
     this.#tell = tell;
+    this.#adding = new tools.SlicedWork(ADD_SLICE, (row, { scope, fingerprint, message }) => {
+      this.#partitionOf(scope, fingerprint).add(row, message);
+    });
     if (space !== undefined) this.open(space);
   }
 
@@ -115,14 +124,17 @@ export class VectorIndex {
     return found.sort((p, q) => q.similarity - p.similarity).slice(0, query.limit);
   }
 
-  /** All points or none. What is oldest beyond `maxEntries` goes at once: until the next sweep it may be many times that. */
+  /**
+   * All points or none. What is oldest beyond `maxEntries` goes at once: until the next sweep it may be many times that. Resolves when
+   * all are found; look-ups have their turns meanwhile.
+   */
   upsert({
     points,
     maxEntries = Infinity,
   }: {
     readonly points: readonly VectorPoint[];
     readonly maxEntries?: number;
-  }): void {
+  }): Promise<void> {
     const added: [row: number, point: VectorPoint][] = [];
     this.#withDb((db) => {
       db.exec('BEGIN IMMEDIATE');
@@ -138,11 +150,10 @@ export class VectorIndex {
         throw error;
       }
     });
-    for (const [row, { scope, fingerprint, message }] of added) {
-      this.#partitionOf(scope, fingerprint).add(row, message);
-    }
+    for (const [row, point] of added) this.#adding.add(row, point);
     this.#size += added.length;
     this.#dropOldest(maxEntries);
+    return this.#adding.run();
   }
 
   remove({ ids }: { readonly ids: readonly string[] }): void {
@@ -176,6 +187,7 @@ export class VectorIndex {
 
   close(): void {
     this.#rebuilt = undefined;
+    this.#adding.clear();
     this.#statements.clear();
     this.#db?.close();
     this.#db = undefined;
@@ -232,6 +244,7 @@ export class VectorIndex {
     for (const row of rows) {
       if (row.space !== this.#space.name) continue;
       this.#size--;
+      this.#adding.drop(Number(row.row));
       const name = `${String(row.scope)}/${String(row.fingerprint)}`;
       const partition = this.#partitions.get(name);
       partition?.remove(Number(row.row));
@@ -309,24 +322,20 @@ export class VectorIndex {
 
   #partitionOf(scope: string, fingerprint: string): Partition {
     const name = `${scope}/${fingerprint}`;
-    let partition = this.#partitions.get(name);
-    if (partition === undefined) {
-      partition = new this.#tools.Partition(this.#space.dimension, this.#vectorOf);
-      this.#partitions.set(name, partition);
-    }
-    return partition;
+    const known = this.#partitions.get(name);
+    if (known !== undefined) return known;
+    const made = new this.#tools.Partition(this.#space.dimension, this.#vectorOf);
+    this.#partitions.set(name, made);
+    return made;
   }
 
   #open(): DatabaseSync {
     mkdirSync(dirname(this.#path), { recursive: true });
     const db = new DatabaseSync(this.#path);
     db.exec('PRAGMA busy_timeout = 2000');
-    db.exec('PRAGMA journal_mode = WAL');
-    db.exec('PRAGMA synchronous = NORMAL');
-    db.exec('PRAGMA cache_size = -8192');
-    db.exec('PRAGMA mmap_size = 268435456');
-    db.exec('PRAGMA temp_store = MEMORY');
     db.exec(`
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;
+      PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;
       CREATE TABLE IF NOT EXISTS questions (
         row INTEGER PRIMARY KEY, space TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL, fingerprint TEXT NOT NULL,
         key TEXT NOT NULL, text TEXT NOT NULL, answer TEXT NOT NULL, message BLOB NOT NULL, context BLOB,
@@ -375,8 +384,7 @@ export class VectorIndex {
 
   #forget(): void {
     if (this.#partitions.size > 0) this.#collect();
-    this.#partitions.clear();
-    this.#statements.clear();
+    for (const held of [this.#partitions, this.#adding, this.#statements]) held.clear();
     this.#size = 0;
   }
 }

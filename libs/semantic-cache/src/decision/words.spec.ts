@@ -33,6 +33,11 @@ describe('tokensOf', () => {
 });
 
 describe('stemOf', () => {
+  it('leaves something of a word that is nothing but an ending', () => {
+    expect(stemOf('ment')).toBe('ment');
+    expect(stemOf('ments')).toBe('ment');
+  });
+
   it.each([
     ['charges', 'charged'],
     ['running', 'run'],

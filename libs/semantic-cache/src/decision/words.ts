@@ -125,6 +125,6 @@ function cut(token: string): string {
   w = w
     .replace(/isation$|ise$/, 'iz')
     .replace(/ize$/, 'iz')
-    .replace(/ment$/, '');
+    .replace(/(?<=.)ment$/, '');
   return w.length > 3 && w.endsWith('e') ? w.slice(0, -1) : w;
 }

@@ -12,6 +12,7 @@ export type { ConnectionTarget } from './connection.js';
 export { EmbeddedPostgresError } from './embedded/embedded.error.js';
 export { EmbeddedPostgres, type EmbeddedAddress } from './embedded/embedded-postgres.js';
 export type { Migration } from './migrations/migration.js';
+export { storableJson } from './storable.json.js';
 export { SchemaMigrator, withMigrator } from './schema.migrator.js';
 export {
   startTestPostgres,

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '@sluice/database';
+import { Database, storableJson } from '@sluice/database';
 import type { Grade } from '@sluice/kernel';
 import { FeedbackStore, type AnsweredCall } from '../feedback/feedback.store.js';
 
@@ -26,7 +26,7 @@ export class PostgresFeedbackStore extends FeedbackStore {
        FROM jsonb_array_elements($1::jsonb) AS t(c)
        ON CONFLICT (request_id) DO NOTHING`,
       // One text: the driver takes an array apart, and escapes it, cell by cell.
-      [JSON.stringify(calls.map(cellsOf))],
+      [storableJson(calls.map(cellsOf))],
     );
   }
 
@@ -60,21 +60,16 @@ export class PostgresFeedbackStore extends FeedbackStore {
 function cellsOf(call: AnsweredCall): readonly (string | number | undefined)[] {
   const { requestId, at, caller, model, grade, experiment, estimate } = call;
   return [
-    storable(requestId),
+    requestId,
     at,
-    storable(caller.tenant),
-    storable(caller.id),
+    caller.tenant,
+    caller.id,
     model,
     grade,
     experiment?.id,
     experiment?.arm,
     estimate,
   ];
-}
-
-/** Postgres takes neither NUL nor half a surrogate pair. */
-function storable(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '');
 }
 
 function callOf({ at, model, grade, experiment, arm, estimate }: Row) {

@@ -1,5 +1,5 @@
-import type { Queryable } from '@sluice/database';
-import { storableJson, type SessionKey } from './history.repository.js';
+import { storableJson, type Queryable } from '@sluice/database';
+import type { SessionKey } from './history.repository.js';
 import { WITH_SESSION } from './session.sql.js';
 
 const PUT = `${WITH_SESSION}

@@ -1,4 +1,4 @@
-import type { Queryable } from '@sluice/database';
+import { storableJson, type Queryable } from '@sluice/database';
 import { WITH_SESSION } from './session.sql.js';
 
 export interface HistoryEntry {
@@ -86,11 +86,4 @@ export class HistoryRepository {
     );
     return Number(rows[0]?.n ?? 0);
   }
-}
-
-/** JSON text that jsonb takes: it has no room for NUL and halves of surrogate pairs. */
-export function storableJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'string' ? inner.toWellFormed().replaceAll('\0', '') : inner,
-  );
 }

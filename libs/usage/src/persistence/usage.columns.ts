@@ -1,3 +1,4 @@
+import { storableJson } from '@sluice/database';
 import type { UsageEvent } from '../usage-event.js';
 
 export type Cell = string | number | boolean | null;
@@ -104,10 +105,8 @@ function cellsOf(event: UsageEvent): Cell[] {
 
 /** One event as the spool stores it and the database reads it: a JSON array of {@link USAGE_COLUMNS}. */
 export function encodeEvent(event: UsageEvent): string {
-  const cells = cellsOf(event);
-  const json = JSON.stringify(cells);
-  // JSON escapes in this way what Postgres refuses, and hardly anything else.
-  return json.includes('\\u') ? JSON.stringify(cells.map(storable)) : json;
+  // Names come from callers. One that Postgres refuses would hold up its whole batch.
+  return storableJson(cellsOf(event));
 }
 
 /** An event of the spool, cell by cell. */
@@ -119,11 +118,6 @@ export function decodeRow(payload: string): readonly Cell[] {
 function text(value: string | undefined): string | null {
   if (value === undefined) return null;
   return value.length > LONGEST_TEXT ? value.slice(0, LONGEST_TEXT) : value;
-}
-
-/** Names come from callers. One that Postgres refuses (NUL, half a surrogate pair) would hold up its whole batch. */
-function storable(cell: Cell): Cell {
-  return typeof cell === 'string' ? cell.toWellFormed().replaceAll('\0', '') : cell;
 }
 
 function int4(value: number): number {

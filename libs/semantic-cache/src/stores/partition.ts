@@ -23,14 +23,10 @@ type VectorOf = (row: number) => Float32Array | undefined;
  * Loaded in worker threads, from sources and from the build: imports packages only.
  */
 export class Partition {
-  readonly #dimension: number;
-  readonly #vectorOf: VectorOf;
   readonly #list: VectorList;
   #graph: VectorGraph | undefined;
 
   constructor(dimension: number, vectorOf: VectorOf) {
-    this.#dimension = dimension;
-    this.#vectorOf = vectorOf;
     this.#list = new VectorList(dimension, vectorOf);
   }
 
@@ -56,10 +52,7 @@ export class Partition {
       return;
     }
     this.#list.add(row, vector);
-    if (this.#list.size <= COMPARE_BELOW) return;
-    const graph = new VectorGraph(this.#dimension, this.#vectorOf);
-    this.#list.moveTo(graph);
-    this.#graph = graph;
+    if (this.#list.size > COMPARE_BELOW) this.#graph = this.#list.moveToGraph();
   }
 
   remove(row: number): void {
@@ -143,15 +136,17 @@ class VectorList {
   }
 
   /** Empties itself. */
-  moveTo(graph: VectorGraph): void {
+  moveToGraph(): VectorGraph {
     const vectors = this.#vectors;
     const dimension = this.#dimension;
+    const graph = new VectorGraph(dimension, this.#vectorOf);
     this.#rows.forEach((row, i) => {
       const bytes = vectors?.subarray(i * dimension, (i + 1) * dimension);
       if (bytes !== undefined) graph.add(row, unit(Float32Array.from(bytes)));
     });
     this.#rows.length = 0;
     this.#vectors = undefined;
+    return graph;
   }
 
   /** Reads the vectors of the few that were not compared so far. */

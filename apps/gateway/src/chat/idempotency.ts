@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { GatewayError } from '@sluice/kernel';
+import { JSON_TYPE } from '../http/json-answer.js';
 import { callerOf } from '../http/request-state.js';
 import { SseStream } from '../http/sse.stream.js';
 
@@ -18,6 +19,9 @@ const KEPT_HEADERS = [
   'content-type',
   ...['model', 'provider', 'grade', 'config', 'dropped'].map((fact) => `x-sluice-${fact}`),
 ];
+
+/** What a route sends: JSON text, or events. */
+type Body = string | SseStream;
 
 interface Answered {
   readonly bodyHash: string;
@@ -48,14 +52,14 @@ export class Idempotency {
   });
 
   /**
-   * @param run answers the request: a body, or a stream
+   * @param run answers the request; its headers are on the reply by then
    * @throws GatewayError invalid_request for a malformed key, conflict for one that was used with another body
    */
   async once(
     request: FastifyRequest,
     reply: FastifyReply,
-    run: () => Promise<unknown>,
-  ): Promise<unknown> {
+    run: () => Promise<Body>,
+  ): Promise<Body> {
     const key = request.headers['idempotency-key'];
     if (typeof key !== 'string' || key === '' || key.length > MAX_KEY) {
       throw new GatewayError(
@@ -94,20 +98,18 @@ export class Idempotency {
     }: {
       readonly bodyHash: string;
       readonly reply: FastifyReply;
-      readonly run: () => Promise<unknown>;
+      readonly run: () => Promise<Body>;
     },
-  ): Promise<unknown> {
+  ): Promise<Body> {
     const { promise, resolve } = Promise.withResolvers<Answered | undefined>();
     this.#running.set(slot, { bodyHash, answer: promise });
     let answered: Answered | undefined;
     try {
-      const value = await run();
-      if (value instanceof SseStream) return value;
-      // As Fastify would write it.
-      const body = typeof value === 'string' ? value : JSON.stringify(value);
+      const body = await run();
+      if (body instanceof SseStream) return body;
       answered = { bodyHash, body, headers: keptHeaders(reply), at: Date.now() };
       this.#answered.set(slot, answered);
-      return value;
+      return body;
     } finally {
       this.#running.delete(slot);
       resolve(answered);
@@ -117,7 +119,7 @@ export class Idempotency {
 
 function replay(answer: Answered, reply: FastifyReply): string {
   reply.headers({
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': JSON_TYPE,
     ...answer.headers,
     'idempotent-replayed': 'true',
     'x-sluice-cache': 'hit',

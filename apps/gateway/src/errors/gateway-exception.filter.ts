@@ -5,6 +5,7 @@ import { anthropicStatus, WireCatalogue } from '@sluice/chat';
 import { GatewayError, type DialectName } from '@sluice/kernel';
 import { ConfigStore } from '@sluice/config';
 import { answerHeaders } from '../chat/reply.writer.js';
+import { JSON_TYPE } from '../http/json-answer.js';
 
 /** The one place where errors become HTTP: status, headers, and a body in the caller's dialect. */
 @Catch()
@@ -38,7 +39,7 @@ export class GatewayExceptionFilter implements ExceptionFilter {
     if (request.chatCall !== undefined) {
       reply.headers(answerHeaders(request.chatCall, this.config.current.version));
     }
-    reply.header('content-type', 'application/json; charset=utf-8');
+    reply.header('content-type', JSON_TYPE);
     reply.send(this.wires.get(dialect).error(error, request.id));
   }
 }

@@ -5,7 +5,7 @@ type Headers = Readonly<Record<string, string | number>>;
 /** Answers smaller than this are not compressed: it costs more than it saves. */
 export const COMPRESS_ABOVE_BYTES = 1024;
 
-const JSON_TYPE = 'application/json; charset=utf-8';
+export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /**
  * Constant, and so cheaper than a library that computes them per answer.

@@ -82,7 +82,7 @@ const request = (caller: Caller | undefined, url = '/v1/chat/completions', ip = 
     getHandler: () => Route.prototype.constructor,
     getClass: () => Route,
     switchToHttp: () => ({
-      getRequest: () => ({ caller, ip, routeOptions: { url } }),
+      getRequest: () => ({ caller, ip, route: url }),
       getResponse: () => ({
         header: (name: string, value: string | number) => (headers[name] = String(value)),
       }),

@@ -20,7 +20,8 @@ interface LimitedRequest {
   /** Put there by the guard that knows keys; absent on public routes. */
   readonly caller?: Caller;
   readonly ip?: string;
-  readonly routeOptions?: { readonly url?: string };
+  /** The pattern of the path that matched. */
+  readonly route?: string;
 }
 
 /**
@@ -67,7 +68,7 @@ export class RateLimitGuard extends ThrottlerGuard {
     const request = http.getRequest<LimitedRequest>();
     // A route that asks for no caller is public (health, metrics, docs): nobody to count for.
     if (request.caller === undefined) return true;
-    const route = request.routeOptions?.url ?? '';
+    const { route = '' } = request;
     const decision = this.limiter.decide({ caller: request.caller, route, client: request });
     if (decision === undefined) return true;
     const verdict = decision instanceof Promise ? await decision : decision;

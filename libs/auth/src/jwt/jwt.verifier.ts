@@ -1,6 +1,6 @@
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { bounded, type Caller, type Clock, GatewayError } from '@sluice/kernel';
+import { bounded, GatewayError, type Caller, type Clock } from '@sluice/kernel';
 import { unauthorized } from '../presented-credential.js';
 import { callerOfClaims } from './jwt.claims.js';
 

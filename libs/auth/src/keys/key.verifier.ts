@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { bounded, type Caller, Clock, GatewayError } from '@sluice/kernel';
+import { bounded, Clock, GatewayError, type Caller } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
 import type { CredentialDigest } from '../connection.digests.js';
 import type { KeyRecord } from '../persistence/key.record.js';

@@ -1,5 +1,5 @@
 import { Injectable, Optional, type OnApplicationShutdown } from '@nestjs/common';
-import { type Caller, Clock, GatewayError } from '@sluice/kernel';
+import { Clock, GatewayError, type Caller } from '@sluice/kernel';
 import { DeferredWork, Logger } from '@sluice/observability';
 import { ExperimentLedger } from '../experiments/experiment.ledger.js';
 import { RoutingLearning } from '../learning/routing.learning.js';
